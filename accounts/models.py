@@ -1,0 +1,121 @@
+"""Who there is: tenants, the credentials of their backends, their end users, and the staff of this installation."""
+
+from enum import StrEnum
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from accounts.secrets import BUCKETS
+
+NAME_LENGTH = 100
+
+
+class Scope(StrEnum):
+    """What an access key may be used for; a key without scopes may be used for everything."""
+
+    LIMITLY = "limitly"
+    ANALYTICS = "analytics"
+
+
+class Staff(AbstractUser):
+    """A Django login of this installation's operators; never a customer's end user (that is User)."""
+
+    class Meta:
+        verbose_name = "staff member"
+        verbose_name_plural = "staff"
+
+
+class Account(models.Model):
+    """A tenant: a customer of this installation. Everything else belongs to exactly one."""
+
+    name = models.CharField(max_length=NAME_LENGTH)
+    slug = models.SlugField(max_length=NAME_LENGTH, unique=True)
+    bucket = models.PositiveSmallIntegerField(
+        editable=False, help_text="Where the account's counters live; never changed (a trigger refuses it)."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(bucket__lt=BUCKETS), name="account_bucket_in_range")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccessKey(models.Model):
+    """`lk_…`: the credential with which an account's backend calls this API. Kept as a digest, shown once."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="access_keys")
+    name = models.CharField(max_length=NAME_LENGTH)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    prefix = models.CharField(max_length=16, editable=False)
+    last4 = models.CharField(max_length=4, editable=False)
+    scopes = ArrayField(models.CharField(max_length=16), default=list, blank=True)
+    requests_per_minute = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Calls of the Limitly endpoints in a clock minute; empty = unlimited."
+    )
+    analytics_requests_per_minute = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Calls of the analytics endpoints in a clock minute; empty = unlimited."
+    )
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=[scope.value for scope in Scope]), name="access_key_scopes_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.masked})"
+
+    @property
+    def masked(self) -> str:
+        """What a person may see of the secret."""
+        return f"{self.prefix}…{self.last4}"
+
+    def allows(self, scope: Scope) -> bool:
+        return not self.scopes or scope in self.scopes
+
+
+class UserQuerySet(models.QuerySet["User"]):
+    def live(self) -> "UserQuerySet":
+        return self.filter(deleted_at=None)
+
+    def of(self, account: Account) -> "UserQuerySet":
+        """The account's users that were not deleted."""
+        return self.live().filter(account=account)
+
+
+class User(models.Model):
+    """An end user of the account's API (not a login of this site)."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="users")
+    name = models.CharField(max_length=NAME_LENGTH)
+    email = models.CharField(max_length=254, blank=True, default="")
+    is_disabled = models.BooleanField(default=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = UserQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "account", Lower("email"), condition=Q(deleted_at=None) & ~Q(email=""), name="user_email_unique"
+            ),
+            # Target of the composite foreign keys that keep a key and its user in one account.
+            models.UniqueConstraint(fields=["account", "id"], name="user_account_id"),
+        ]
+        indexes = [models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live")]
+
+    def __str__(self) -> str:
+        return self.name

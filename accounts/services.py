@@ -1,0 +1,120 @@
+"""What can be done with accounts, access keys and users: each in one transaction, each by somebody."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypedDict, TypeVar, Unpack
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+from accounts.actors import Actor
+from accounts.models import AccessKey, Account, User
+from accounts.secrets import BUCKETS, Bucket, digest_of, new_access_key
+from accounts.signals import access_key_name, announce, user_name
+
+Row = TypeVar("Row")
+PREFIX_LENGTH = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Issued(Generic[Row]):
+    """A row and the secret that is shown this once and kept nowhere."""
+
+    row: Row
+    secret: str
+
+
+class DuplicateEmail(Exception):
+    """Another live user of the account has this e-mail address."""
+
+
+class AccessKeySettings(TypedDict, total=False):
+    """`None` as a number of requests = unlimited; left out = the installation's default."""
+
+    scopes: list[str]
+    requests_per_minute: int | None
+    analytics_requests_per_minute: int | None
+    expires_at: datetime | None
+
+
+class UserFields(TypedDict, total=False):
+    name: str
+    email: str
+    is_disabled: bool
+
+
+@transaction.atomic
+def create_account(name: str, *, by: Actor) -> Account:
+    slug = slugify(name)[:80] or "account"
+    if Account.objects.filter(slug=slug).exists():
+        slug = f"{slug}-{secrets.token_hex(4)}"
+    return Account.objects.create(name=name, slug=slug, bucket=secrets.randbelow(BUCKETS))
+
+
+@transaction.atomic
+def create_access_key(
+    account: Account, *, name: str, by: Actor, **given: Unpack[AccessKeySettings]
+) -> Issued[AccessKey]:
+    secret = new_access_key(Bucket(account.bucket))
+    defaults: AccessKeySettings = {
+        "requests_per_minute": settings.LIMITLY_REQUESTS_PER_MINUTE,
+        "analytics_requests_per_minute": settings.LIMITLY_ANALYTICS_REQUESTS_PER_MINUTE,
+    }
+    access_key = AccessKey.objects.create(
+        account=account,
+        name=name,
+        digest=digest_of(secret),
+        prefix=secret[:PREFIX_LENGTH],
+        last4=secret[-4:],
+        **(defaults | given),
+    )
+    announce(account.bucket, access_key_name(access_key.digest))
+    return Issued(access_key, secret)
+
+
+@transaction.atomic
+def update_access_key(access_key: AccessKey, *, by: Actor, name: str | None = None, **given: Unpack[AccessKeySettings]) -> None:
+    for field, value in given.items():
+        setattr(access_key, field, value)
+    if name is not None:
+        access_key.name = name
+    access_key.save()
+    announce(access_key.account.bucket, access_key_name(access_key.digest))
+
+
+@transaction.atomic
+def revoke_access_key(access_key: AccessKey, *, now: datetime, by: Actor) -> None:
+    """One way: a revoked key stays revoked, since its first revocation."""
+    if access_key.revoked_at is None:
+        access_key.revoked_at = now
+        access_key.save(update_fields=["revoked_at"])
+    announce(access_key.account.bucket, access_key_name(access_key.digest))
+
+
+@transaction.atomic
+def create_user(account: Account, *, by: Actor, **fields: Unpack[UserFields]) -> User:
+    """Errors: DuplicateEmail."""
+    user = User(account=account, **fields)
+    _save_user(user)
+    return user
+
+
+@transaction.atomic
+def update_user(user: User, *, by: Actor, **fields: Unpack[UserFields]) -> None:
+    """Errors: DuplicateEmail."""
+    for field, value in fields.items():
+        setattr(user, field, value)
+    _save_user(user)
+    announce(user.account.bucket, user_name(user.account_id, user.pk))
+
+
+def _save_user(user: User) -> None:
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        if "user_email_unique" in str(error):
+            raise DuplicateEmail from error
+        raise

@@ -1,0 +1,121 @@
+"""How events become the ledger, exactly once: the position moves in the transaction that writes what it passes.
+
+Kill it anywhere: what was not committed is read again, what was committed lies behind the position (DESIGN 5a, drain).
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import psycopg
+from django.db import DatabaseError, connection, transaction
+
+from accounts.secrets import BUCKETS, Bucket
+from keys.events import Event, StreamId, from_ms, stream_name
+from keys.ledger import writing
+from keys.ledger.partitions import DecisionPartitions
+from keys.models import DeadEvent, StreamPosition
+from keys.redis import client
+
+BATCH = 5_000
+HEARTBEAT = "limitly:drain:heartbeat"
+HEARTBEAT_S = 15
+Entry = tuple[str, Mapping[str, str]]
+# What PostgreSQL, or the driver for it, says of a value that it will not take. Anything else is not the event's fault.
+REFUSALS = (psycopg.DataError, psycopg.IntegrityError, ValueError, KeyError, OverflowError)
+logger = logging.getLogger(__name__)
+
+
+class LacksPartition(Exception):
+    def __init__(self, days: set[datetime]) -> None:
+        self.days = days
+
+
+def drain_all(*, for_s: float, batch: int = BATCH) -> int:
+    """Drains every bucket that has events until none is left or the time is up; how many events were filed."""
+    client().set(HEARTBEAT, "1", ex=HEARTBEAT_S)
+    ends = time.monotonic() + for_s
+    drained = 0
+    waiting = _buckets_with_events()
+    while waiting and time.monotonic() < ends:
+        for bucket in list(waiting):
+            filed = drain_bucket(bucket, at_most=batch)
+            drained += filed
+            if filed < batch:
+                waiting.remove(bucket)
+            if time.monotonic() >= ends:
+                break
+    return drained
+
+
+def drain_bucket(bucket: Bucket, *, at_most: int = BATCH) -> int:
+    """Files up to so many events of one bucket; 0 also when another drain is at it."""
+    while True:
+        try:
+            with transaction.atomic():
+                entries = _file_next(bucket, at_most)
+            break
+        except LacksPartition as lacking:
+            DecisionPartitions().make(lacking.days)
+    if entries:
+        passed = StreamId.parse(entries[-1][0])
+        client().xtrim(stream_name(bucket), minid=str(passed.next), approximate=False)
+    return len(entries)
+
+
+def _buckets_with_events() -> list[Bucket]:
+    pipeline = client().pipeline(transaction=False)
+    for number in range(BUCKETS):
+        pipeline.xlen(stream_name(Bucket(number)))
+    return [Bucket(number) for number, length in enumerate(pipeline.execute()) if length]
+
+
+def _file_next(bucket: Bucket, at_most: int) -> list[Entry]:
+    position = StreamPosition.objects.select_for_update(skip_locked=True).filter(bucket=bucket).first()
+    if position is None:
+        return []
+    # Only now that the lock is held: what is read is beyond every position stored before.
+    entries = client().xrange(stream_name(bucket), min=f"({position.last_id}", count=at_most)
+    if entries:
+        _file(bucket, entries)
+        position.last_id = entries[-1][0]
+        position.save(update_fields=["last_id"])
+    return entries
+
+
+def _file(bucket: Bucket, entries: list[Entry]) -> None:
+    """All of them, or halves of them, down to the one that is refused: that one goes to DeadEvent."""
+    try:
+        with transaction.atomic():
+            _write([Event.parse(bucket, stream_id, fields) for stream_id, fields in entries])
+    except REFUSALS as refusal:
+        _file_apart(bucket, entries, refusal)
+    except DatabaseError as wrapped:
+        if not isinstance(wrapped.__cause__, REFUSALS):
+            raise
+        _file_apart(bucket, entries, wrapped)
+
+
+def _file_apart(bucket: Bucket, entries: list[Entry], refusal: Exception) -> None:
+    if len(entries) > 1:
+        middle = len(entries) // 2
+        _file(bucket, entries[:middle])
+        _file(bucket, entries[middle:])
+        return
+    stream_id, fields = entries[0]
+    logger.error("event %s of bucket %x was refused and went to DeadEvent: %s", stream_id, bucket, refusal)
+    legible = {name: value.replace("\0", "\\0") for name, value in fields.items()}
+    DeadEvent.objects.create(bucket=bucket, stream_id=stream_id, fields=legible, reason=str(refusal)[:1000])
+
+
+def _write(events: list[Event]) -> None:
+    lacking = DecisionPartitions().lacking(events[0].at, events[-1].at)
+    if lacking:
+        raise LacksPartition(lacking)
+    with connection.cursor() as cursor:
+        writing.copy_decisions(cursor, events)
+        writing.add_to_windows(cursor, writing.tally_windows(events))
+        writing.add_to_hours(cursor, writing.tally_hours(events))
+        writing.touch_last_used(cursor, events)

@@ -1,0 +1,19 @@
+"""How long decisions are kept."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from keys.events import StreamId, from_ms
+from keys.ledger.partitions import DecisionPartitions
+from keys.models import StreamPosition
+
+
+def prune_decisions(now: datetime) -> list[str]:
+    """Drops the days older than LIMITLY_DECISION_DAYS; the names of the dropped partitions.
+
+    The newest event, where it is older than the clock, counts as now: a clock that runs ahead drops nothing.
+    """
+    newest = max(StreamId.parse(last_id) for last_id in StreamPosition.objects.values_list("last_id", flat=True))
+    oldest_kept = min(now, from_ms(newest.ms)) - timedelta(days=settings.LIMITLY_DECISION_DAYS)
+    return DecisionPartitions().drop_before(oldest_kept)

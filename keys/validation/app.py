@@ -1,0 +1,108 @@
+"""The thin ASGI application that answers validate: headers, body, one decision, one reply."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from accounts.credentials import Refusal, access_key_of
+from keys.validation import replies
+from keys.validation.parsing import BODY_MAX_BYTES, BodyFault, parse_body
+from keys.validation.replies import Answer
+from keys.validation.store import DecisionStore, StoreUnavailable
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PATHS: Final = frozenset({"/v1/validate", "/functions/v1/validate"})
+BODY_WITHIN_S: Final = 10
+logger = logging.getLogger(__name__)
+
+
+class BodyTooLarge(Exception):
+    """More bytes than the bound, declared or sent."""
+
+
+class ClientGone(Exception):
+    """The client left before its body was whole: nobody reads an answer."""
+
+
+class ValidateApp:
+    def __init__(self, store: DecisionStore) -> None:
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientGone:
+            return
+        except Exception:
+            logger.exception("validate failed")
+            answer = replies.FAILED
+        await send_answer(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            return replies.WRONG_METHOD
+        headers = scope["headers"]
+        match access_key_of(headers):
+            case Refusal.ABSENT:
+                return replies.ABSENT
+            case Refusal.NOT_OF_THE_FORM:
+                return replies.NOT_OF_THE_FORM
+            case access_key:
+                pass
+        if not _is_json(headers):
+            return replies.WRONG_TYPE
+        try:
+            body = await read_body(headers, receive, at_most=BODY_MAX_BYTES)
+        except BodyTooLarge:
+            return replies.TOO_LARGE
+        except TimeoutError:
+            return replies.TOO_SLOW
+        call = parse_body(body)
+        if isinstance(call, BodyFault):
+            return replies.answer_fault(call)
+        try:
+            decision = await self._store.decide(access_key, call)
+        except StoreUnavailable as error:
+            logger.warning("no decision: %s", error)
+            return replies.UNAVAILABLE
+        return replies.answer_decision(decision)
+
+
+def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the body says that it is JSON in plain; one that says nothing is taken for it."""
+    for name, value in headers:
+        if name == b"content-type":
+            media_type = value.partition(b";")[0].strip().lower()
+            if media_type and media_type != b"application/json":
+                return False
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            return False
+    return True
+
+
+async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive, *, at_most: int) -> bytes:
+    """A body of at most so many bytes, chunked or not. Errors: BodyTooLarge, ClientGone, TimeoutError."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > at_most:
+            raise BodyTooLarge
+    body = b""
+    async with asyncio.timeout(BODY_WITHIN_S):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body += message.get("body", b"")
+            if len(body) > at_most:
+                raise BodyTooLarge
+            if not message.get("more_body", False):
+                return body
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,179 @@
+"""The dialogue with Redis and PostgreSQL that ends in a decision: decide, fill what it missed, open what is closed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import hiredis
+import msgspec
+import psycopg
+
+from accounts.models import Scope
+from accounts.secrets import Bucket, bucket_of, digest_of
+from keys.events import head_name, stream_name
+from keys.ledger.opening import open_bucket
+from keys.validation.connection import RedisAddress, RedisConnection, RedisUnavailable
+from keys.validation.fills import Pool, read_fill
+from keys.validation.parsing import ParsedCall
+from keys.validation.verdicts import Decision, read_reply
+
+ANSWER_WITHIN_S: Final = 0.3  # one answer of Redis; one SELECT
+DECIDE_WITHIN_S: Final = 0.9  # all of them together
+FILLS_AT_ONCE: Final = 8
+ATTEMPTS: Final = 12
+# From this fill on it decides its own call although something was changed meanwhile (a tenant that writes all the time).
+INSISTING_FILL: Final = 3
+
+SCRIPT = Path(__file__).with_name("decide.lua").read_text()
+
+
+class StoreUnavailable(Exception):
+    """No decision within its time. It may have been made: it must not be asked for again on the caller's behalf."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What does not change while one decision is sought: the script's first ten arguments and their digests."""
+
+    bucket: Bucket
+    arguments: tuple[str | int, ...]
+    access_key: bytes
+    api_key: bytes | None
+
+
+_NO_FILL: Final = ("", "", "", "")
+
+
+class DecisionStore:
+    """One per event loop: one pipelined connection to Redis, made again when it broke, and a pool for fills."""
+
+    def __init__(self, redis_url: str, pool: Pool, *, stream_max: int) -> None:
+        self._address = RedisAddress.parse(redis_url)
+        self._pool = pool
+        self._stream_max = stream_max
+        self._connection: RedisConnection | None = None
+        self._connecting: asyncio.Task[RedisConnection] | None = None
+        self._script_digest = b""
+        self._fill_slots = asyncio.Semaphore(FILLS_AT_ONCE)
+
+    async def decide(self, access_key: str, call: ParsedCall) -> Decision:
+        """One decision on an access key of the right form. Cost: one round trip warm; two and one SELECT cold.
+
+        Errors: StoreUnavailable, within 900 ms.
+        """
+        mode = "preview" if call.is_dry_run else "decide"
+        return await self._answer(_question(access_key, self._stream_max, Scope.LIMITLY, mode, call))
+
+    async def admit(self, access_key: str, scope: Scope) -> Decision:
+        """Spends one call of an access key's minute. Errors: StoreUnavailable."""
+        return await self._answer(_question(access_key, self._stream_max, scope, "admit"))
+
+    async def open(self) -> None:
+        """Lets the pool connect; Redis is connected by the first question."""
+        await self._pool.open()
+
+    async def aclose(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        await self._pool.close()
+
+    # --- private ---
+    async def _answer(self, question: _Question) -> Decision:
+        try:
+            async with asyncio.timeout(DECIDE_WITHIN_S):
+                return read_reply(await self._ask_until_decided(question))
+        except (RedisUnavailable, hiredis.HiredisError, psycopg.Error, TimeoutError) as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _ask_until_decided(self, question: _Question) -> list[Any]:
+        fill, fills = _NO_FILL, 0
+        for _ in range(ATTEMPTS):
+            connection = self._connection
+            if connection is None or connection.is_closed:
+                connection = await self._connect()
+            reply = await self._call_script(connection, question, fill)
+            match reply[0]:
+                case b"MISS":
+                    fills += 1
+                    fill = await self._fill(question, reply, insists=fills >= INSISTING_FILL)
+                case b"CLOSED":
+                    fill = _NO_FILL
+                    await self._open(connection, question.bucket)
+                case b"FULL":
+                    raise StoreUnavailable("the stream of events is full: is the worker draining it?")
+                case _:
+                    return reply
+        raise StoreUnavailable(f"undecided after {ATTEMPTS} attempts")
+
+    async def _call_script(self, connection: RedisConnection, question: _Question, fill: tuple[str, ...]) -> list[Any]:
+        names = (head_name(question.bucket), stream_name(question.bucket))
+        arguments = (2, *names, connection.run, *question.arguments, *fill)
+        try:
+            reply: list[Any] = await connection.call("EVALSHA", self._script_digest, *arguments)
+        except hiredis.ReplyError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            await self._load_script(connection)  # the server has forgotten it, so nothing was carried out
+            reply = await connection.call("EVALSHA", self._script_digest, *arguments)
+        return reply
+
+    async def _fill(self, question: _Question, miss: list[Any], *, insists: bool) -> tuple[str, ...]:
+        _, nonce, inv, now_ms = miss
+        async with self._fill_slot(), asyncio.timeout(ANSWER_WITHIN_S):
+            fill = await read_fill(
+                self._pool, access_key=question.access_key, api_key=question.api_key, now_ms=now_ms
+            )
+        return msgspec.json.encode(fill).decode(), nonce.decode(), inv.decode(), "1" if insists else ""
+
+    @asynccontextmanager
+    async def _fill_slot(self) -> AsyncIterator[None]:
+        """One of the few look-ups that run at once, so that junk keys cannot occupy the database."""
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            await self._fill_slots.acquire()
+        try:
+            yield
+        finally:
+            self._fill_slots.release()
+
+    async def _open(self, connection: RedisConnection, bucket: Bucket) -> None:
+        async with self._fill_slot(), self._pool.connection(timeout=ANSWER_WITHIN_S) as database:
+            await open_bucket(database, connection.call, bucket, run=connection.run)
+
+    async def _connect(self) -> RedisConnection:
+        """A new connection; those who ask while it is being made share it."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._open_connection())
+            self._connecting.add_done_callback(self._connected)
+        return await asyncio.shield(self._connecting)
+
+    async def _open_connection(self) -> RedisConnection:
+        connection = await RedisConnection.open(self._address, ANSWER_WITHIN_S)
+        await self._load_script(connection)
+        return connection
+
+    def _connected(self, task: asyncio.Task[RedisConnection]) -> None:
+        self._connecting = None
+        if not task.cancelled() and task.exception() is None:
+            self._connection = task.result()
+
+    async def _load_script(self, connection: RedisConnection) -> None:
+        self._script_digest = await connection.call("SCRIPT", "LOAD", SCRIPT)
+
+
+def _question(
+    access_key: str, stream_max: int, scope: Scope, mode: str, call: ParsedCall | None = None
+) -> _Question:
+    access_digest = digest_of(access_key)
+    if call is None:
+        details: tuple[str | int, ...] = ("", 0, "", "", "")
+        key_digest = None
+    else:
+        key_digest = digest_of(call.api_key)
+        details = (key_digest.hex(), call.cost, call.method, call.endpoint, call.ip)
+    arguments = (mode, access_digest.hex(), *details, scope.value, stream_max)
+    return _Question(bucket_of(access_key), arguments, access_digest, key_digest)
+
+

@@ -1,0 +1,1 @@
+"""System checks of this installation's own settings."""

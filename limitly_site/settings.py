@@ -1,0 +1,202 @@
+"""Every setting of this installation, read from the environment (.env.example lists them) with safe defaults.
+
+Nothing is started here: of the embedded stores only the addresses are computed.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from limitly_site import environment
+from limitly_site.stores import embedded_stores
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where things are -------------------------------------------------------------------------------------------
+LIMITLY_DATA_DIR = Path(environment.text("LIMITLY_DATA_DIR", str(BASE_DIR / ".data"))).resolve()
+EMBEDDED_STORES = embedded_stores(LIMITLY_DATA_DIR)
+DATABASE_URL = environment.text("DATABASE_URL")
+USES_EMBEDDED_POSTGRES = not DATABASE_URL
+USES_EMBEDDED_VALKEY = not environment.text("REDIS_URL")
+REDIS_URL = environment.text("REDIS_URL") or EMBEDDED_STORES.redis_url
+CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or REDIS_URL
+
+# --- Security ---------------------------------------------------------------------------------------------------
+SECRET_KEY = environment.secret_key("LIMITLY_SECRET_KEY", LIMITLY_DATA_DIR / "secret_key")
+DEBUG = environment.flag("LIMITLY_DEBUG")
+ALLOWED_HOSTS = environment.words("LIMITLY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = environment.words("LIMITLY_TRUSTED_ORIGINS")
+LIMITLY_HTTPS = environment.flag("LIMITLY_HTTPS")
+SECURE_SSL_REDIRECT = LIMITLY_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if LIMITLY_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = LIMITLY_HTTPS
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if environment.flag("LIMITLY_BEHIND_PROXY") else None
+)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LIMITLY_HTTPS
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+
+# --- The project ------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "limitly_site",
+    "accounts",
+    "plans",
+    "keys",
+    "analytics",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "limitly_site.urls"
+ASGI_APPLICATION = "limitly_site.asgi.application"
+APPEND_SLASH = False
+AUTH_USER_MODEL = "accounts.Staff"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static"
+# Static files are served from the installed packages themselves: no collectstatic step stands between clone and admin.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+# --- Database ---------------------------------------------------------------------------------------------------
+# Connections a process keeps; 0 = none. asgi.py sets it for web processes: workers and commands use no pool.
+LIMITLY_DATABASE_POOL = environment.integer("LIMITLY_DATABASE_POOL", 0, at_least=0, at_most=100)
+LIMITLY_POOL_WAIT_S = 5
+
+
+def _database() -> dict[str, Any]:
+    """Django's DATABASES["default"], from DATABASE_URL or of the embedded PostgreSQL."""
+    options: dict[str, Any] = {}
+    if LIMITLY_DATABASE_POOL:
+        options["pool"] = {"min_size": 1, "max_size": LIMITLY_DATABASE_POOL, "timeout": LIMITLY_POOL_WAIT_S}
+    common = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options, "TEST": {"SERIALIZE": False}}
+    if not DATABASE_URL:
+        stores = EMBEDDED_STORES
+        return common | {"NAME": "limitly", "USER": "limitly", "HOST": str(stores.socket_dir), "PORT": "5432"}
+    url = urlsplit(DATABASE_URL)
+    options |= dict(parse_qsl(url.query))
+    return common | {
+        "NAME": unquote(url.path.lstrip("/")),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": unquote(url.hostname or ""),
+        "PORT": str(url.port or ""),
+    }
+
+
+DATABASES = {"default": _database()}
+
+# --- Decisions and their ledger ---------------------------------------------------------------------------------
+# Undrained events a bucket holds before validate answers 503 rather than fill Redis's memory (about 100 bytes each).
+LIMITLY_STREAM_MAX = environment.integer("LIMITLY_STREAM_MAX", 5_000_000, at_least=1_000, at_most=1_000_000_000)
+LIMITLY_DECISION_DAYS = environment.integer("LIMITLY_DECISION_DAYS", 35, at_least=2, at_most=3_650)
+LIMITLY_REQUESTS_PER_MINUTE = environment.integer(
+    "LIMITLY_REQUESTS_PER_MINUTE", 1_000, at_least=1, at_most=1_000_000_000
+)
+LIMITLY_ANALYTICS_REQUESTS_PER_MINUTE = environment.integer(
+    "LIMITLY_ANALYTICS_REQUESTS_PER_MINUTE", 100, at_least=1, at_most=1_000_000_000
+)
+LIMITLY_READY_LAG_S = environment.integer("LIMITLY_READY_LAG_S", 60, at_least=5, at_most=86_400)
+
+# --- The web process --------------------------------------------------------------------------------------------
+LIMITLY_WEB = environment.choice("LIMITLY_WEB", "all", ("all", "hot", "site"))
+LIMITLY_DJANGO_CONCURRENCY = environment.integer("LIMITLY_DJANGO_CONCURRENCY", 8, at_least=1, at_most=64)
+# Bodies larger than this are refused outside validate (contract: 1 MiB).
+LIMITLY_BODY_MAX_BYTES = 1_048_576
+DATA_UPLOAD_MAX_MEMORY_SIZE = LIMITLY_BODY_MAX_BYTES
+
+# --- Celery -----------------------------------------------------------------------------------------------------
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_ROUTES = {"keys.tasks.drain_events": {"queue": "ledger"}}
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULER = "limitly_site.celery:PatientScheduler"
+CELERY_BEAT_SCHEDULE_FILENAME = str(LIMITLY_DATA_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "drain_events": {"task": "keys.tasks.drain_events", "schedule": 1.0, "options": {"expires": 5}},
+    "resend_invalidations": {
+        "task": "keys.tasks.resend_invalidations",
+        "schedule": 2.0,
+        "options": {"expires": 5},
+    },
+    "make_partitions": {"task": "keys.tasks.make_partitions", "schedule": 3600.0, "options": {"expires": 600}},
+    "prune_decisions": {"task": "keys.tasks.prune_decisions", "schedule": 3600.0, "options": {"expires": 600}},
+}
+
+# --- The REST API -----------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keys.api.authentication.AccessKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["keys.api.authentication.HasAccessKey"],
+    "DEFAULT_PARSER_CLASSES": ["limitly_site.dialects.DialectParser"],
+    "DEFAULT_RENDERER_CLASSES": ["limitly_site.dialects.DialectRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "limitly_site.dialects.AlwaysJson",
+    "DEFAULT_PAGINATION_CLASS": "limitly_site.pagination.PageLimitPagination",
+    "DEFAULT_FILTER_BACKENDS": ["limitly_site.filtering.StrictFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "limitly_site.errors.answer_exception",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Limitly API",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Logs -------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": environment.text("LIMITLY_LOG_LEVEL", "INFO")},
+}

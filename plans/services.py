@@ -1,0 +1,91 @@
+"""What can be done with plans and with the plan a user is on."""
+
+from datetime import datetime
+from typing import TypedDict, Unpack
+
+from django.db import transaction
+
+from accounts import services as accounts
+from accounts.actors import Actor
+from accounts.models import Account, User
+from accounts.services import UserFields
+from accounts.signals import announce, user_name
+from plans.models import Plan, Subscription
+from plans.signals import plan_name
+
+
+class PlanFields(TypedDict, total=False):
+    name: str
+    description: str
+    max_requests: int
+    request_period: str
+    is_active: bool
+
+
+class SubscriptionFields(TypedDict, total=False):
+    """`None` takes a user off its plan, or its windows back to the calendar."""
+
+    plan: Plan | None
+    custom_start: datetime | None
+
+
+class UserAndSubscriptionFields(UserFields, SubscriptionFields, total=False):
+    pass
+
+
+@transaction.atomic
+def create_plan(account: Account, *, by: Actor, **fields: Unpack[PlanFields]) -> Plan:
+    return Plan.objects.create(account=account, **fields)
+
+
+@transaction.atomic
+def update_plan(plan: Plan, *, by: Actor, **fields: Unpack[PlanFields]) -> None:
+    for field, value in fields.items():
+        setattr(plan, field, value)
+    plan.save()
+    announce(plan.account.bucket, plan_name(plan.account_id, plan.pk))
+
+
+@transaction.atomic
+def create_user(account: Account, *, by: Actor, **fields: Unpack[UserAndSubscriptionFields]) -> User:
+    """A user, on a plan if one is given. Errors: accounts.services.DuplicateEmail."""
+    user_fields, subscription_fields = _split(fields)
+    user = accounts.create_user(account, by=by, **user_fields)
+    subscribe(user, by=by, **subscription_fields)
+    return user
+
+
+@transaction.atomic
+def update_user(user: User, *, by: Actor, **fields: Unpack[UserAndSubscriptionFields]) -> None:
+    """Errors: accounts.services.DuplicateEmail."""
+    user_fields, subscription_fields = _split(fields)
+    if user_fields:
+        accounts.update_user(user, by=by, **user_fields)
+    subscribe(user, by=by, **subscription_fields)
+
+
+@transaction.atomic
+def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) -> None:
+    """Puts a user on a plan, or moves the start of its windows; nothing when nothing is given."""
+    if not fields:
+        return
+    subscription = Subscription.objects.filter(user=user).first() or Subscription(account=user.account, user=user)
+    if start := fields.get("custom_start"):
+        # Windows are counted in whole milliseconds, as Redis's clock is.
+        fields["custom_start"] = start.replace(microsecond=start.microsecond // 1000 * 1000)
+    for field, value in fields.items():
+        setattr(subscription, field, value)
+    subscription.save()
+    user.subscription = subscription
+    announce(user.account.bucket, user_name(user.account_id, user.pk))
+
+
+def _split(fields: UserAndSubscriptionFields) -> tuple[UserFields, SubscriptionFields]:
+    user_fields: UserFields = {}
+    subscription_fields: SubscriptionFields = {}
+    for name, value in fields.items():
+        if name in SubscriptionFields.__annotations__:
+            subscription_fields[name] = value  # type: ignore[literal-required]  # checked the line above
+        else:
+            user_fields[name] = value  # type: ignore[literal-required]
+    return user_fields, subscription_fields
