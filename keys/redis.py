@@ -16,6 +16,7 @@ def client() -> "redis.Redis[str]":
     return redis.Redis.from_url(
         settings.REDIS_URL,
         decode_responses=True,
+        encoding_errors="backslashreplace",  # one event that is not UTF-8 must not stop a bucket's drain
         socket_timeout=ANSWER_WITHIN_S,
         socket_connect_timeout=ANSWER_WITHIN_S,
         retry=Retry(NoBackoff(), 0),

@@ -75,7 +75,7 @@ class Application:
 
     async def _connect(self) -> tuple[ValidateApp, Admission]:
         if self._store is None:
-            self._store = DecisionStore(settings.REDIS_URL, _fill_pool(), stream_max=settings.LIMITLY_STREAM_MAX)
+            self._store = DecisionStore(settings.REDIS_URL, fill_pool(), stream_max=settings.LIMITLY_STREAM_MAX)
             await self._store.open()
         admission = Admission(self._call_django, self._store, body_max_bytes=settings.LIMITLY_BODY_MAX_BYTES)
         return ValidateApp(self._store), admission
@@ -96,7 +96,7 @@ class Application:
                 return
 
 
-def _fill_pool() -> Pool:
+def fill_pool() -> Pool:
     """Its connections give up where a fill's time is over, and never wait for Django's."""
     parameters = connections["default"].get_connection_params()
     told = {name: value for name, value in parameters.items() if name not in DJANGO_ONLY}

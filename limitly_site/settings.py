@@ -96,7 +96,6 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "static"
 # Static files are served from the installed packages themselves: no collectstatic step stands between clone and admin.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False

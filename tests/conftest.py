@@ -1,5 +1,6 @@
 """Fixtures for every test: the cast, a client of the whole ASGI application, a server of its own."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,9 +8,13 @@ import httpx
 import pytest
 import redis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from django.conf import settings
 
 from keys.models import StreamPosition
 from keys.redis import client as redis_client
+from keys.validation.parsing import ParsedCall
+from keys.validation.store import DecisionStore
+from keys.validation.verdicts import Decision
 from tests.cast import Tenant, new_tenant
 from tests.live_server import LiveServer, serve
 
@@ -74,6 +79,39 @@ def stores(transactional_db: None) -> "redis.Redis[str]":
 @pytest.fixture
 def api(stores: "redis.Redis[str]", _api: ApiClient) -> ApiClient:
     return _api
+
+
+class Decisions:
+    """A DecisionStore of this test's own, asked from outside its event loop."""
+
+    def __init__(self, portal: BlockingPortal, store: DecisionStore) -> None:
+        self._portal = portal
+        self.store = store
+
+    def decide(self, tenant: Tenant, secret: str, *, cost: int = 1, is_dry_run: bool = False) -> Decision:
+        call = ParsedCall(secret, "/orders", "GET", "", cost, is_dry_run)
+        return self._portal.call(self.store.decide, tenant.secret, call)
+
+    def decide_at_once(self, tenant: Tenant, secrets: list[str]) -> list[Decision]:
+        async def all_of_them() -> list[Decision]:
+            calls = [ParsedCall(secret, "/orders", "GET", "", 1, False) for secret in secrets]
+            return await asyncio.gather(*(self.store.decide(tenant.secret, call) for call in calls))
+
+        return self._portal.call(all_of_them)
+
+
+@pytest.fixture
+def decisions(stores: "redis.Redis[str]", _portal: BlockingPortal) -> Iterator[Decisions]:
+    from limitly_site.asgi import fill_pool
+
+    async def make() -> DecisionStore:
+        store = DecisionStore(settings.REDIS_URL, fill_pool(), stream_max=1_000_000)
+        await store.open()
+        return store
+
+    store = _portal.call(make)
+    yield Decisions(_portal, store)
+    _portal.call(store.aclose)
 
 
 @pytest.fixture(scope="session")
