@@ -1,6 +1,7 @@
 """The ASGI application of a web process: validate to its thin app, all else, admitted and bounded, to Django."""
 
 import asyncio
+import multiprocessing
 import os
 import sys
 
@@ -24,6 +25,7 @@ from keys.validation.replies import Answer
 from keys.validation.store import ANSWER_WITHIN_S, DecisionStore
 from limitly_site.dialects import Dialect
 from limitly_site.holding import hold_embedded_stores
+from limitly_site.tether import tether_to_parent
 
 # Django's threads share the interpreter with validate: at Python's 5 ms a page costs every decision 5 ms (DESIGN 4).
 SWITCH_INTERVAL_S = 0.0005
@@ -108,6 +110,8 @@ def fill_pool() -> Pool:
     )
 
 
+if multiprocessing.parent_process() is not None:  # a server's worker process: not to outlive the server
+    tether_to_parent()
 sys.setswitchinterval(SWITCH_INTERVAL_S)
 _hold = hold_embedded_stores()
 _hold.__enter__()  # until the process ends

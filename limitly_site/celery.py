@@ -5,6 +5,10 @@ from typing import Any
 
 from celery import Celery
 from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.signals import beat_init, worker_init, worker_process_init
+
+from limitly_site.holding import hold_embedded_stores
+from limitly_site.tether import tether_to_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "limitly_site.settings")
 
@@ -13,6 +17,18 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 QUEUE_MAX = 10
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _hold_stores(**_: object) -> None:
+    hold_embedded_stores().__enter__()  # until the process ends
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _end_with_the_worker(**_: object) -> None:
+    tether_to_parent()
+
 
 
 class PatientScheduler(PersistentScheduler):  # type: ignore[misc]  # celery-types has no base class for it

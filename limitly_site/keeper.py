@@ -5,27 +5,28 @@ whether a keeper lives and starts it; `keeper.lock` by the keeper itself. A lock
 so the keeper learns that the last user is gone by getting `users.lock` for itself.
 """
 
-import ctypes
 import fcntl
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from limitly_site.stores import EmbeddedStores, StoresFailed, embedded_stores, make_folders
+from limitly_site.tether import tether_to_parent
 
-START_WITHIN_S = 60
+START_WITHIN_S = 60  # after a crash PostgreSQL replays its log first
+GIVE_UP_DYING_S = 5
 STOP_WITHIN_S = 30
 GIVE_WAY_S = 10
 POLL_S = 0.1
-PR_SET_PDEATHSIG = 1
 READY_FD = 3
 READY = "ready"
 
@@ -104,7 +105,7 @@ def _start_keeper(stores: EmbeddedStores, *, durable: bool) -> None:
         str(READY_FD),
         str(int(durable)),
     ]
-    os.posix_spawn(
+    keeper = os.posix_spawn(
         sys.executable,
         command,
         os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
@@ -120,6 +121,7 @@ def _start_keeper(stores: EmbeddedStores, *, durable: bool) -> None:
     os.close(log)
     with os.fdopen(answer) as told:
         if told.read() != READY:
+            os.waitpid(keeper, 0)  # so that all it has to say is in the log
             raise StoresFailed(_what_went_wrong(stores))
 
 
@@ -132,6 +134,8 @@ def _what_went_wrong(stores: EmbeddedStores) -> str:
 class Keeper:
     def __init__(self, stores: EmbeddedStores, *, durable: bool) -> None:
         self._stores = stores
+        self._lock = _open_lock(stores, "keeper")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._postgres_command = stores.postgres_command(durable=durable)
         self._valkey_command = stores.valkey_command()
         self._postgres: subprocess.Popen[bytes] | None = None
@@ -143,12 +147,12 @@ class Keeper:
         if not (self._stores.postgres_dir / "PG_VERSION").exists():
             self._make_cluster()
         self._start_what_is_down()
-        ends = time.monotonic() + START_WITHIN_S
+        began = time.monotonic()
         while not (self._postgres_answers() and _valkey_answers(self._stores)):
-            if time.monotonic() > ends:
-                raise StoresFailed(f"no answer within {START_WITHIN_S} s")
+            took_s = time.monotonic() - began
+            if took_s > (GIVE_UP_DYING_S if self._start_what_is_down() else START_WITHIN_S):
+                raise StoresFailed(f"no answer after {took_s:.0f} s")
             time.sleep(0.03)
-            self._start_what_is_down()
 
     def keep_until_unused(self) -> None:
         """Returns once nobody holds the users' lock; a store that dies until then is started again."""
@@ -157,6 +161,8 @@ class Keeper:
             time.sleep(POLL_S)
             self._start_what_is_down()
         self.stop()
+        # In this order: who gets the users' lock next must not find a keeper that is on its way out.
+        os.close(self._lock)
         os.close(users)
 
     def stop(self) -> None:
@@ -178,29 +184,32 @@ class Keeper:
             raise StoresFailed("initdb failed")
         draft.rename(self._stores.postgres_dir)
 
-    def _start_what_is_down(self) -> None:
+    def _start_what_is_down(self) -> bool:
+        """Whether anything was."""
+        was_down = False
         if self._postgres is None or self._postgres.poll() is not None:
             if self._postgres is not None:
                 time.sleep(0.2)  # the children of one that was killed may linger for a moment
+                was_down = True
             _drop_stale_pid(self._stores.postgres_dir / "postmaster.pid")
             self._postgres = self._spawn(self._postgres_command, dies_by=signal.SIGINT)
         if self._valkey is None or self._valkey.poll() is not None:
+            was_down = was_down or self._valkey is not None
             self._valkey = self._spawn(self._valkey_command, dies_by=signal.SIGTERM)
+        return was_down
 
     def _spawn(self, command: list[str], *, dies_by: signal.Signals | None = None) -> subprocess.Popen[bytes]:
-        as_server: dict[str, object] = {}
-        if self._stores.server_uid != os.getuid():
-            as_server = {
-                "user": self._stores.server_uid,
-                "group": _group_of(self._stores.server_uid),
-                "extra_groups": [],
-            }
+        uid = self._stores.server_uid
+        is_other = uid != os.getuid()
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             cwd="/",
-            preexec_fn=_dying_with_parent(dies_by) if dies_by else None,  # noqa: PLW1509  # this process has one thread
-            **as_server,  # type: ignore[call-overload]
+            # Safe here: this process has one thread.
+            preexec_fn=partial(tether_to_parent, dies_by) if dies_by else None,  # noqa: PLW1509
+            user=uid if is_other else None,
+            group=pwd.getpwuid(uid).pw_gid if is_other else None,
+            extra_groups=[] if is_other else None,
         )
 
     def _postgres_answers(self) -> bool:
@@ -213,20 +222,6 @@ class Keeper:
         except psycopg.OperationalError:
             return False
         return True
-
-
-def _dying_with_parent(by: signal.Signals) -> Callable[[], None]:
-    """For Linux: a keeper that is killed takes its stores with it. Elsewhere the locks alone do the work."""
-    if not sys.platform.startswith("linux"):
-        return lambda: None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(PR_SET_PDEATHSIG, int(by))
-
-
-def _group_of(uid: int) -> int:
-    import pwd
-
-    return pwd.getpwuid(uid).pw_gid
 
 
 def _ask_valkey_to_stop(stores: EmbeddedStores) -> None:
@@ -274,7 +269,6 @@ def _is_running_postgres(pid: int) -> bool:
 
 def main(data_dir: str, tell_ready: str, durable: str) -> None:
     stores = embedded_stores(Path(data_dir))
-    fcntl.flock(_open_lock(stores, "keeper"), fcntl.LOCK_EX)  # until this process ends
     with os.fdopen(int(tell_ready), "w") as ready:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the keeper ends when the last user does
         keeper = Keeper(stores, durable=bool(int(durable)))

@@ -19,7 +19,10 @@ DATABASE_URL = environment.text("DATABASE_URL")
 USES_EMBEDDED_POSTGRES = not DATABASE_URL
 USES_EMBEDDED_VALKEY = not environment.text("REDIS_URL")
 REDIS_URL = environment.text("REDIS_URL") or EMBEDDED_STORES.redis_url
-CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or REDIS_URL
+# kombu has its own word for a Unix socket, and its own for the database number.
+CELERY_BROKER_URL = environment.text("CELERY_BROKER_URL") or REDIS_URL.replace("unix://", "redis+socket://").replace(
+    "?db=", "?virtual_host="
+)
 
 # --- Security ---------------------------------------------------------------------------------------------------
 SECRET_KEY = environment.secret_key("LIMITLY_SECRET_KEY", LIMITLY_DATA_DIR / "secret_key")

@@ -140,6 +140,13 @@ def make_folders(stores: EmbeddedStores) -> None:
         _make_private(folder, stores.server_uid)
 
 
+def make_data_dir(data_dir: Path) -> None:
+    """A private folder; root's can be passed through by the servers, which run as another user."""
+    if not data_dir.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.chmod(0o711 if os.getuid() == 0 else 0o700)
+
+
 def _make_private(folder: Path, owner: int) -> None:
     try:
         folder.mkdir(mode=0o700)

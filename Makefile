@@ -1,0 +1,46 @@
+# make run and make test do everything; the rest is for developers. Paths are relative: a clone may lie anywhere.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help run test torture lint format clones
+
+help:
+	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
+	@echo "make test     run the whole test suite on throwaway stores (ARGS='-k name' narrows it)"
+	@echo "make torture  the races and faults for five minutes each"
+	@echo "make lint     formatting, lint, types and the architecture's rules"
+	@echo "make format   format and mend what can be mended"
+
+run: .venv/.for-run
+	@exec .venv/bin/python -m limitly_site.supervisor
+
+test: .venv/.for-test
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+torture: .venv/.for-test
+	@LIMITLY_TORTURE_SECONDS=300 exec .venv/bin/python -m pytest -m torture -n 0 -s
+
+lint: .venv/.for-test
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m mypy .
+	.venv/bin/python -m importlinter.cli lint
+
+format: .venv/.for-test
+	.venv/bin/python -m ruff format .
+	.venv/bin/python -m ruff check --fix .
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Limitly needs Python 3.11 or newer; none was found."; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Limitly needs Python 3.11 or newer: PYTHON=/path/to/python3.11 make run"; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { echo "Python's venv is missing: install it (Debian: python3-venv)."; exit 1; }
+
+.venv/.for-run: .venv/bin/python requirements.txt
+	@echo "Installing what Limitly needs (once; about a minute) ..."
+	@$(PIP) install -r requirements.txt
+	@touch .venv/.for-run
+
+.venv/.for-test: .venv/bin/python requirements.txt requirements-dev.txt
+	@echo "Installing what the tests need (once; about two minutes) ..."
+	@$(PIP) install -r requirements-dev.txt
+	@touch .venv/.for-test

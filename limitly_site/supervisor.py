@@ -1,0 +1,210 @@
+"""What `make run` is: the stores held, the database ready, then web, worker and beat kept running until Ctrl-C."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.error import URLError
+
+ROOT = Path(__file__).resolve().parent.parent
+POLL_S = 0.1
+STOP_WITHIN_S = 10
+RESTARTS_A_MINUTE = 5
+LAST_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program to keep running."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Child:
+    """One run after the other of a service, and the end of what it said."""
+
+    service: Service
+    process: "subprocess.Popen[str]"
+    reader: threading.Thread
+    starts: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS_A_MINUTE + 1))
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+
+
+class Supervisor:
+    def __init__(self, services: Sequence[Service], *, out: IO[str]) -> None:
+        self._services = services
+        self._out = out
+        self._children: list[Child] = []
+        self._is_stopping = False
+
+    def run(self) -> int:
+        """Until a signal (0), or until a service died too often (1)."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop_soon)
+        for service in self._services:
+            self._children.append(self._first_start(service))
+        try:
+            return self._watch()
+        finally:
+            self._stop_all()
+
+    def _watch(self) -> int:
+        while not self._is_stopping:
+            for child in self._children:
+                if child.process.poll() is not None and not self._restart(child):
+                    return 1
+            time.sleep(POLL_S)
+        return 0
+
+    def _stop_soon(self, *_: object) -> None:
+        self._is_stopping = True
+
+    def _first_start(self, service: Service) -> Child:
+        process = _spawn(service)
+        child = Child(service, process, threading.Thread())
+        self._listen(child)
+        child.starts.append(time.monotonic())
+        return child
+
+    def _restart(self, child: Child) -> bool:
+        """Whether it may be started again: not when it died over five times in a minute."""
+        status, name = child.process.returncode, child.service.name
+        child.reader.join(1)
+        first = child.starts[0]
+        if len(child.starts) > RESTARTS_A_MINUTE and time.monotonic() - first < 60:
+            self._say(f"{name} died again (status {status}); it said last:\n" + "\n".join(child.said))
+            return False
+        self._say(f"{name} died (status {status}): starting it again")
+        child.process = _spawn(child.service)
+        self._listen(child)
+        child.starts.append(time.monotonic())
+        return True
+
+    def _listen(self, child: Child) -> None:
+        """A thread that passes on what the child says, a name before each line."""
+        output = child.process.stdout
+        assert output is not None
+
+        def pass_on() -> None:
+            with output:
+                for line in output:
+                    child.said.append(line.rstrip("\n"))
+                    print(f"{child.service.name:<6} | {line}", end="", file=self._out, flush=True)
+
+        child.reader = threading.Thread(target=pass_on, daemon=True)
+        child.reader.start()
+
+    def _stop_all(self) -> None:
+        """Asked first; what is left after ten seconds is killed, with all that it started."""
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.terminate()
+        ends = time.monotonic() + STOP_WITHIN_S
+        for child in self._children:
+            try:
+                child.process.wait(max(0.1, ends - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._say(f"{child.service.name} does not stop: killing it")
+            _kill_group(child.process.pid)
+            child.process.wait()
+            child.reader.join(1)
+
+    def _say(self, text: str) -> None:
+        print(f"run    | {text}", file=self._out, flush=True)
+
+
+def _spawn(service: Service) -> "subprocess.Popen[str]":
+    """In a group of its own, so that a terminal's Ctrl-C reaches the supervisor alone; ends with the supervisor."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "limitly_site.tether", *service.command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=ROOT,
+        process_group=0,
+    )
+
+
+def _kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # all of it is gone
+
+
+# --- make run -----------------------------------------------------------------------------------------------------
+def services(host: str, port: int) -> list[Service]:
+    python = sys.executable
+    web = f"-m granian --interface asgi --host {host} --port {port} --workers 1 --loop uvloop"
+    worker = "-m celery --quiet -A limitly_site worker --queues ledger,celery --concurrency 2 --loglevel WARNING --without-mingle"
+    beat = "-m celery --quiet -A limitly_site beat --loglevel WARNING"
+    # As root, as in a container, the worker would say at length that it should not be.
+    unasked = ("-W", "ignore:You're running the worker")
+    quiet = ("--respawn-failed-workers", "--no-access-log", "--log-level", "warning", "limitly_site.asgi:application")
+    return [
+        Service("web", (python, *web.split(), *quiet)),
+        Service("worker", (python, *unasked, *worker.split())),
+        Service("beat", (python, *beat.split())),
+    ]
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "limitly_site.settings")
+    from limitly_site.holding import hold_embedded_stores
+    from limitly_site.stores import StoresFailed
+
+    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
+    if not _is_free(host, port):
+        print(f"Port {port} of {host} is taken. Stop what listens there, or give another: PORT=8001 make run", file=sys.stderr)
+        return 1
+    try:
+        hold = hold_embedded_stores()
+    except StoresFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    with hold:
+        first_start = subprocess.run([sys.executable, "manage.py", "first_start"], cwd=ROOT, check=False)
+        if first_start.returncode:
+            return first_start.returncode
+        threading.Thread(target=_announce, args=(host, port), daemon=True).start()
+        return Supervisor(services(host, port), out=sys.stdout).run()
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _announce(host: str, port: int) -> None:
+    """Says so once the web process answers."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/healthz", timeout=1):
+                break
+        except (URLError, OSError):
+            time.sleep(POLL_S)
+    print(f"run    | Limitly is at {url} (admin: {url}/admin/, API: {url}/v1/docs). Ctrl-C stops it.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
