@@ -20,13 +20,13 @@ def access_key_of(headers: Iterable[tuple[bytes, bytes]]) -> str | Refusal:
     shown = {secret for name, value in headers if (secret := _secret(name, value))}
     if not shown:
         return Refusal.ABSENT
-    secret = shown.pop().decode("latin-1")
+    secret = shown.pop()
     if shown or not ACCESS_KEY_FORM.fullmatch(secret):
         return Refusal.NOT_OF_THE_FORM
     return secret
 
 
-def _secret(name: bytes, value: bytes) -> bytes:
+def _secret(name: bytes, value: bytes) -> str:
     if name == b"authorization":
-        return value[len(BEARER) :].strip() if value[: len(BEARER)].lower() == BEARER else b""
-    return value.strip() if name == b"api-key" else b""
+        return value[len(BEARER) :].strip().decode("latin-1") if value[: len(BEARER)].lower() == BEARER else ""
+    return value.strip().decode("latin-1") if name == b"api-key" else ""

@@ -56,10 +56,14 @@ class AccessKey(models.Model):
     last4 = models.CharField(max_length=4, editable=False)
     scopes = ArrayField(models.CharField(max_length=16), default=list, blank=True)
     requests_per_minute = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="Calls of the Limitly endpoints in a clock minute; empty = unlimited."
+        null=True,
+        blank=True,
+        help_text="Calls of the Limitly endpoints in a clock minute; empty = unlimited.",
     )
     analytics_requests_per_minute = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="Calls of the analytics endpoints in a clock minute; empty = unlimited."
+        null=True,
+        blank=True,
+        help_text="Calls of the analytics endpoints in a clock minute; empty = unlimited.",
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -69,7 +73,8 @@ class AccessKey(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(scopes__contained_by=[scope.value for scope in Scope]), name="access_key_scopes_known"
+                condition=Q(scopes__contained_by=[scope.value for scope in Scope]),
+                name="access_key_scopes_known",
             )
         ]
 
@@ -110,7 +115,10 @@ class User(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                "account", Lower("email"), condition=Q(deleted_at=None) & ~Q(email=""), name="user_email_unique"
+                "account",
+                Lower("email"),
+                condition=Q(deleted_at=None) & ~Q(email=""),
+                name="user_email_unique",
             ),
             # Target of the composite foreign keys that keep a key and its user in one account.
             models.UniqueConstraint(fields=["account", "id"], name="user_account_id"),

@@ -70,18 +70,20 @@ def create_access_key(
         last4=secret[-4:],
         **(defaults | given),
     )
-    announce(account.bucket, access_key_name(access_key.digest))
+    announce(account.bucket, access_key_name(bytes(access_key.digest)))
     return Issued(access_key, secret)
 
 
 @transaction.atomic
-def update_access_key(access_key: AccessKey, *, by: Actor, name: str | None = None, **given: Unpack[AccessKeySettings]) -> None:
+def update_access_key(
+    access_key: AccessKey, *, by: Actor, name: str | None = None, **given: Unpack[AccessKeySettings]
+) -> None:
     for field, value in given.items():
         setattr(access_key, field, value)
     if name is not None:
         access_key.name = name
     access_key.save()
-    announce(access_key.account.bucket, access_key_name(access_key.digest))
+    announce(access_key.account.bucket, access_key_name(bytes(access_key.digest)))
 
 
 @transaction.atomic
@@ -90,7 +92,7 @@ def revoke_access_key(access_key: AccessKey, *, now: datetime, by: Actor) -> Non
     if access_key.revoked_at is None:
         access_key.revoked_at = now
         access_key.save(update_fields=["revoked_at"])
-    announce(access_key.account.bucket, access_key_name(access_key.digest))
+    announce(access_key.account.bucket, access_key_name(bytes(access_key.digest)))
 
 
 @transaction.atomic

@@ -4,9 +4,9 @@
 spells them. The functions here and in the higher apps' modules make them; keys.invalidation receives the signal.
 """
 
-from accounts.secrets import Bucket
-
 from django.dispatch import Signal
+
+from accounts.secrets import Bucket
 
 changed = Signal()
 

@@ -8,8 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from keys.events import head_name
 from accounts.secrets import Bucket
+from keys.events import head_name
 from keys.models import PendingInvalidation
 from keys.redis import client
 

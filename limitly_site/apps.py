@@ -5,4 +5,4 @@ class SiteConfig(AppConfig):
     name = "limitly_site"
 
     def ready(self) -> None:
-        from limitly_site import checks as checks  # registers the system checks
+        import limitly_site.checks  # noqa: F401  # registers the system checks

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import sys
+from typing import cast
 
 # A web process keeps its connections; this is set before the settings are read.
 os.environ.setdefault("LIMITLY_DATABASE_POOL", "8")
@@ -33,7 +34,6 @@ FILL_CONNECTIONS = 2
 HEALTHY = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}')
 # What Django's backend adds for itself; the rest of its parameters is how to connect.
 DJANGO_ONLY = frozenset({"context", "cursor_factory", "pool", "prepare_threshold", "client_encoding"})
-
 
 
 class Application:
@@ -115,4 +115,4 @@ if multiprocessing.parent_process() is not None:  # a server's worker process: n
 sys.setswitchinterval(SWITCH_INTERVAL_S)
 _hold = hold_embedded_stores()
 _hold.__enter__()  # until the process ends
-application = Application(django_application, role=settings.LIMITLY_WEB)
+application = Application(cast(App, django_application), role=settings.LIMITLY_WEB)

@@ -19,19 +19,18 @@ app.autodiscover_tasks()
 QUEUE_MAX = 10
 
 
-@worker_init.connect  # type: ignore[untyped-decorator]
-@beat_init.connect  # type: ignore[untyped-decorator]
+@worker_init.connect
+@beat_init.connect
 def _hold_stores(**_: object) -> None:
     hold_embedded_stores().__enter__()  # until the process ends
 
 
-@worker_process_init.connect  # type: ignore[untyped-decorator]
+@worker_process_init.connect
 def _end_with_the_worker(**_: object) -> None:
     tether_to_parent()
 
 
-
-class PatientScheduler(PersistentScheduler):  # type: ignore[misc]  # celery-types has no base class for it
+class PatientScheduler(PersistentScheduler):
     """Sends no tick to a queue that already holds QUEUE_MAX: a worker that comes back finds work, not a backlog."""
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
@@ -45,5 +44,5 @@ class PatientScheduler(PersistentScheduler):  # type: ignore[misc]  # celery-typ
 
     def _is_full(self, queue: str) -> bool:
         with app.connection_for_write() as connection:
-            length: int = connection.default_channel.client.llen(queue)
+            length: int = connection.default_channel.client.llen(queue)  # type: ignore[attr-defined]  # kombu's Redis channel
         return length > QUEUE_MAX

@@ -20,7 +20,9 @@ class Dialect(Enum):
         return None
 
 
-def error_shape(dialect: Dialect | None, *, error: str, code: str, details: dict[str, str] | None = None) -> dict[str, Any]:
+def error_shape(
+    dialect: Dialect | None, *, error: str, code: str, details: dict[str, str] | None = None
+) -> dict[str, Any]:
     shape: dict[str, Any] = {"error": error, "code": code}
     if details is not None:
         shape["details"] = details

@@ -47,7 +47,7 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def secret_key(name: str, file: Path) -> str:
-    """The variable's value, or else a key kept in `file`, made once (several processes may start at the same moment)."""
+    """The variable's value, or else a key kept in `file`, made once; several processes may start at once."""
     if given := os.environ.get(name):
         return given
     if not file.exists():

@@ -1,8 +1,8 @@
 """Who starts and stops the embedded stores: whoever needs them holds a lock; one keeper runs them while anybody does.
 
-Three locks in the data folder: `users.lock`, shared, by everybody who needs the stores; `start.lock` by the one who looks
-whether a keeper lives and starts it; `keeper.lock` by the keeper itself. A lock goes with its process, however that ends,
-so the keeper learns that the last user is gone by getting `users.lock` for itself.
+Three locks in the data folder: `users.lock`, shared, by everybody who needs the stores; `start.lock` by the one who
+looks whether a keeper lives and starts it; `keeper.lock` by the keeper itself. A lock goes with its process, however
+that ends, so the keeper learns that the last user is gone by getting `users.lock` for itself.
 """
 
 import fcntl
@@ -16,6 +16,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import psycopg
 
@@ -37,7 +38,7 @@ class StoresHold:
     def __init__(self, users_lock: int) -> None:
         self._users_lock = users_lock  # a descriptor, not a file: it may be held until the process ends
 
-    def __enter__(self) -> "StoresHold":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -34,9 +34,7 @@ SECURE_SSL_REDIRECT = LIMITLY_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if LIMITLY_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = LIMITLY_HTTPS
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if environment.flag("LIMITLY_BEHIND_PROXY") else None
-)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if environment.flag("LIMITLY_BEHIND_PROXY") else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LIMITLY_HTTPS
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
@@ -167,8 +165,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 5},
     },
-    "make_partitions": {"task": "keys.tasks.make_partitions", "schedule": 3600.0, "options": {"expires": 600}},
-    "prune_decisions": {"task": "keys.tasks.prune_decisions", "schedule": 3600.0, "options": {"expires": 600}},
+    "make_partitions": {
+        "task": "keys.tasks.make_partitions",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
+    "prune_decisions": {
+        "task": "keys.tasks.prune_decisions",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
 }
 
 # --- The REST API -----------------------------------------------------------------------------------------------

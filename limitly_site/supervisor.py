@@ -10,10 +10,14 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from urllib.error import URLError
+
+from limitly_site.holding import hold_embedded_stores
+from limitly_site.stores import StoresFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL_S = 0.1
@@ -139,21 +143,26 @@ def _spawn(service: Service) -> "subprocess.Popen[str]":
 
 
 def _kill_group(leader: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):  # all of it is gone
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # all of it is gone
 
 
 # --- make run -----------------------------------------------------------------------------------------------------
 def services(host: str, port: int) -> list[Service]:
     python = sys.executable
     web = f"-m granian --interface asgi --host {host} --port {port} --workers 1 --loop uvloop"
-    worker = "-m celery --quiet -A limitly_site worker --queues ledger,celery --concurrency 2 --loglevel WARNING --without-mingle"
-    beat = "-m celery --quiet -A limitly_site beat --loglevel WARNING"
+    celery = "-m celery --quiet -A limitly_site"
+    worker = f"{celery} worker --queues ledger,celery --concurrency 2 --loglevel WARNING --without-mingle"
+    beat = f"{celery} beat --loglevel WARNING"
     # As root, as in a container, the worker would say at length that it should not be.
     unasked = ("-W", "ignore:You're running the worker")
-    quiet = ("--respawn-failed-workers", "--no-access-log", "--log-level", "warning", "limitly_site.asgi:application")
+    quiet = (
+        "--respawn-failed-workers",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+        "limitly_site.asgi:application",
+    )
     return [
         Service("web", (python, *web.split(), *quiet)),
         Service("worker", (python, *unasked, *worker.split())),
@@ -163,12 +172,12 @@ def services(host: str, port: int) -> list[Service]:
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "limitly_site.settings")
-    from limitly_site.holding import hold_embedded_stores
-    from limitly_site.stores import StoresFailed
-
     host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
     if not _is_free(host, port):
-        print(f"Port {port} of {host} is taken. Stop what listens there, or give another: PORT=8001 make run", file=sys.stderr)
+        print(
+            f"Port {port} of {host} is taken. Stop what listens there, or give another: PORT=8001 make run",
+            file=sys.stderr,
+        )
         return 1
     try:
         hold = hold_embedded_stores()
@@ -199,11 +208,14 @@ def _announce(host: str, port: int) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=1):
+            with urllib.request.urlopen(f"{url}/healthz", timeout=1):  # noqa: S310  # http, by the line above
                 break
         except (URLError, OSError):
             time.sleep(POLL_S)
-    print(f"run    | Limitly is at {url} (admin: {url}/admin/, API: {url}/v1/docs). Ctrl-C stops it.", flush=True)
+    print(
+        f"run    | Limitly is at {url} (admin: {url}/admin/, API: {url}/v1/docs). Ctrl-C stops it.",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

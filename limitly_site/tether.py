@@ -25,4 +25,4 @@ def tether_to_parent(by: signal.Signals = signal.SIGTERM) -> None:
 
 if __name__ == "__main__":
     tether_to_parent()
-    os.execvp(sys.argv[1], sys.argv[1:])
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # the supervisor's own command

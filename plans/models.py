@@ -44,10 +44,12 @@ class Plan(models.Model):
             models.UniqueConstraint(fields=["account", "public_id"], name="plan_public_id_unique"),
             models.UniqueConstraint(fields=["account", "id"], name="plan_account_id"),
             models.CheckConstraint(
-                condition=Q(max_requests__gte=UNLIMITED, max_requests__lte=MAX_REQUESTS), name="plan_max_requests"
+                condition=Q(max_requests__gte=UNLIMITED, max_requests__lte=MAX_REQUESTS),
+                name="plan_max_requests",
             ),
             models.CheckConstraint(
-                condition=Q(request_period__in=[period.value for period in Period]), name="plan_request_period"
+                condition=Q(request_period__in=[period.value for period in Period]),
+                name="plan_request_period",
             ),
         ]
 

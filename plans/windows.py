@@ -1,4 +1,4 @@
-"""Which window of a plan an instant lies in: calendar days, weeks, months and years, or the same from an anchor. Pure."""
+"""Which window of a plan an instant lies in: of the calendar, or counted from an anchor. Pure."""
 
 import calendar
 from dataclasses import dataclass

@@ -36,9 +36,7 @@ class Tenant:
         return plans.create_plan(self.account, by=BY, name=name, max_requests=limit, request_period=period)
 
     def user(self, plan: Plan | None = None, *, email: str = "", custom_start: datetime | None = None) -> User:
-        return plans.create_user(
-            self.account, by=BY, name="Uma", email=email, plan=plan, custom_start=custom_start
-        )
+        return plans.create_user(self.account, by=BY, name="Uma", email=email, plan=plan, custom_start=custom_start)
 
     def key(self, *, user: User | None = None, plan: Plan | None = None) -> IssuedKey:
         issued = keys.issue_api_key(self.account, by=BY, name="key", user=user, plan=plan)
@@ -48,6 +46,10 @@ class Tenant:
 def new_tenant(name: str, *, requests_per_minute: int | None = None) -> Tenant:
     account = accounts.create_account(name, by=BY)
     issued = accounts.create_access_key(
-        account, name="backend", by=BY, requests_per_minute=requests_per_minute, analytics_requests_per_minute=None
+        account,
+        name="backend",
+        by=BY,
+        requests_per_minute=requests_per_minute,
+        analytics_requests_per_minute=None,
     )
     return Tenant(account, issued.row, issued.secret)

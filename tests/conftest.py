@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
-import redis
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from django.conf import settings
 
@@ -17,6 +16,7 @@ from keys.validation.store import DecisionStore
 from keys.validation.verdicts import Decision
 from tests.cast import Tenant, new_tenant
 from tests.live_server import LiveServer, serve
+from tests.store_redis import StoreRedis
 
 
 class ApiClient:
@@ -67,17 +67,17 @@ def _api(_portal: BlockingPortal, django_db_setup: None) -> Iterator[ApiClient]:
 
 
 @pytest.fixture
-def stores(transactional_db: None) -> "redis.Redis[str]":
+def stores(transactional_db: None) -> StoreRedis:
     """Empty stores, on_commit for real; the Redis client of this worker's database."""
     for bucket in range(16):
         StreamPosition.objects.get_or_create(bucket=bucket)
-    client = redis_client()
+    client = cast(StoreRedis, redis_client())
     client.flushdb()
     return client
 
 
 @pytest.fixture
-def api(stores: "redis.Redis[str]", _api: ApiClient) -> ApiClient:
+def api(stores: StoreRedis, _api: ApiClient) -> ApiClient:
     return _api
 
 
@@ -101,7 +101,7 @@ class Decisions:
 
 
 @pytest.fixture
-def decisions(stores: "redis.Redis[str]", _portal: BlockingPortal) -> Iterator[Decisions]:
+def decisions(stores: StoreRedis, _portal: BlockingPortal) -> Iterator[Decisions]:
     from limitly_site.asgi import fill_pool
 
     async def make() -> DecisionStore:
@@ -121,16 +121,16 @@ def _server(django_db_setup: None) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def server(stores: "redis.Redis[str]", _server: LiveServer) -> LiveServer:
+def server(stores: StoreRedis, _server: LiveServer) -> LiveServer:
     """A web process of its own on this test's stores, for official SDKs, races and many processes."""
     return _server
 
 
 @pytest.fixture
-def alice(stores: "redis.Redis[str]") -> Tenant:
+def alice(stores: StoreRedis) -> Tenant:
     return new_tenant("Alice")
 
 
 @pytest.fixture
-def bob(stores: "redis.Redis[str]") -> Tenant:
+def bob(stores: StoreRedis) -> Tenant:
     return new_tenant("Bob")

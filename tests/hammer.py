@@ -13,7 +13,6 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-
 GIVE_UP_S = 60
 
 
@@ -34,7 +33,7 @@ class Orders:
 
 @dataclass(slots=True)
 class Answered:
-    """Calls with an answer of 200, as [endpoint, key's number, allowed, remaining, Unix seconds]; and how others ended."""
+    """Calls answered 200, as [endpoint, key's number, allowed, remaining, Unix seconds]; and how others ended."""
 
     calls: list[tuple[str, int, bool, int, float]] = field(default_factory=list)
     others: dict[str, int] = field(default_factory=dict)
@@ -75,7 +74,12 @@ class _Thread(threading.Thread):
         """Whether it was not denied."""
         key = (self.number + call) % len(self.orders.api_keys)
         endpoint = f"/{self.orders.name}/{self.number}/{call}"
-        body = {"api_key": self.orders.api_keys[key], "endpoint": endpoint, "method": "GET", "cost": self.orders.cost}
+        body = {
+            "api_key": self.orders.api_keys[key],
+            "endpoint": endpoint,
+            "method": "GET",
+            "cost": self.orders.cost,
+        }
         headers = {"Authorization": f"Bearer {self.orders.access_key}", "Content-Type": "application/json"}
         try:
             connection.request("POST", "/v1/validate", json.dumps(body), headers)

@@ -35,8 +35,25 @@ def serve(**environment: str) -> Iterator[LiveServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--loop", "uvloop", "--no-access-log", "--log-level", "warning", "limitly_site.asgi:application"]
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "asgi",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    command += [
+        "--loop",
+        "uvloop",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+        "limitly_site.asgi:application",
+    ]
     process = subprocess.Popen(command, env=store_environment() | environment)
     try:
         server = LiveServer(f"http://127.0.0.1:{port}", process)

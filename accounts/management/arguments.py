@@ -13,7 +13,9 @@ UNLIMITED = "unlimited"
 
 def add_budget(parser: CommandParser) -> None:
     parser.add_argument(
-        "--requests-per-minute", metavar="N|unlimited", help="the access key's minute budget (default: the setting's)"
+        "--requests-per-minute",
+        metavar="N|unlimited",
+        help="the access key's minute budget (default: the setting's)",
     )
 
 

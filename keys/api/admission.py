@@ -78,7 +78,11 @@ class Admission:
             await send_answer(send, error_answer(dialect, 400, "The body did not arrive in time", "VALIDATION_ERROR"))
             return
         scope["headers"] = [
-            *((name, value) for name, value in scope["headers"] if name not in (b"content-length", b"transfer-encoding")),
+            *(
+                (name, value)
+                for name, value in scope["headers"]
+                if name not in (b"content-length", b"transfer-encoding")
+            ),
             (b"content-length", b"%d" % len(body)),
         ]
         await self._site(scope, _replay(body, receive), send)

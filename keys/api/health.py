@@ -18,7 +18,7 @@ class NotReady(Exception):
     """In a sentence that says what to do."""
 
 
-def readyz(request: HttpRequest) -> JsonResponse:
+def readyz(_request: HttpRequest) -> JsonResponse:
     """200 when every part is "ok"; else 503, each part with what is wrong."""
     parts = {name: _state(check) for name, check in CHECKS.items()}
     is_ready = all(state == "ok" for state in parts.values())

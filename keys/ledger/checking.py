@@ -33,7 +33,7 @@ SELECT account_id, subject_kind || subject_id, key_id, start, units, allowed, de
   FULL JOIN reckoned AS r (account_id, subject_kind, subject_id, key_id, start, "end", units_2, allowed_2, denied_2)
  USING (account_id, subject_kind, subject_id, key_id, start, "end")
  WHERE (units, allowed, denied) IS DISTINCT FROM (coalesce(units_2, 0), allowed_2, denied_2) LIMIT 100
-"""
+"""  # noqa: S608  # constants of this module alone
 HOURS_AGAINST_DECISIONS = f"""
 WITH kept AS (
   SELECT account_id, key_id, user_id, plan_id, hour, units_allowed, calls_allowed, calls_denied
@@ -46,7 +46,7 @@ SELECT account_id, 'hour', key_id, hour, units, allowed, denied, units_2, allowe
   FULL JOIN reckoned AS r (account_id, key_id, user_id, plan_id, hour, units_2, allowed_2, denied_2)
  USING (account_id, key_id, user_id, plan_id, hour)
  WHERE (units, allowed, denied) IS DISTINCT FROM (coalesce(units_2, 0), allowed_2, denied_2) LIMIT 100
-"""
+"""  # noqa: S608  # constants of this module alone
 
 
 class CountedWindow(NamedTuple):

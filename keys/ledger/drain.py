@@ -5,24 +5,21 @@ Kill it anywhere: what was not committed is read again, what was committed lies 
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import psycopg
 from django.db import DatabaseError, connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
-from keys.events import Event, StreamId, from_ms, stream_name
+from keys.events import Event, StreamId, stream_name
 from keys.ledger import writing
 from keys.ledger.partitions import DecisionPartitions
 from keys.models import DeadEvent, StreamPosition
-from keys.redis import client
+from keys.redis import Entry, client
 
 BATCH = 5_000
 HEARTBEAT = "limitly:drain:heartbeat"
 HEARTBEAT_S = 15
-Entry = tuple[str, Mapping[str, str]]
 # What PostgreSQL, or the driver for it, says of a value that it will not take. Anything else is not the event's fault.
 REFUSALS = (psycopg.DataError, psycopg.IntegrityError, ValueError, KeyError, OverflowError)
 logger = logging.getLogger(__name__)

@@ -130,9 +130,7 @@ def touch_last_used(cursor: CursorWrapper, events: Iterable[Event]) -> None:
         cursor.execute(TOUCH.format(table=table), [list(used), list(used.values())])
 
 
-def _upsert(
-    cursor: CursorWrapper, statement: str, sums: dict[WindowKey, Sum] | dict[HourKey, Sum]
-) -> None:
+def _upsert(cursor: CursorWrapper, statement: str, sums: dict[WindowKey, Sum] | dict[HourKey, Sum]) -> None:
     """Rows in one order everywhere, so that two transactions never wait for each other in a circle."""
     if not sums:
         return

@@ -95,7 +95,8 @@ async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive, *, at_
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            body += message.get("body", b"")
+            part: bytes = message.get("body", b"")
+            body += part
             if len(body) > at_most:
                 raise BodyTooLarge
             if not message.get("more_body", False):

@@ -93,7 +93,8 @@ class RedisConnection(asyncio.Protocol):
             return future
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(hiredis.pack_command(words))
+        # Its stub says a tuple of one.
+        self._unsent.append(hiredis.pack_command(words))  # type: ignore[arg-type]
         self._waiting.append((self._loop.time() + self._answer_within_s, future))
         if self._watch is None:
             self._watch = self._loop.call_later(self._answer_within_s, self._close_when_late)

@@ -70,9 +70,7 @@ async def read_fill(pool: Pool, *, access_key: bytes, api_key: bytes | None, now
 
 
 def _fill_of_key(row: Any, access: dict[str, Snapshot], key_name: str, now: datetime) -> Fill:
-    subject = subject_of_key(
-        row.key_id, plan_id=row.key_plan_id, user_id=row.user_id, user_plan_id=row.user_plan_id
-    )
+    subject = subject_of_key(row.key_id, plan_id=row.key_plan_id, user_id=row.user_id, user_plan_id=row.user_plan_id)
     anchor = None if row.key_plan_id else row.custom_start if row.user_plan_id else None
     period = Period(row.request_period) if row.plan_id else Period.MONTH
     window = window_at(now, period=period, anchor=anchor)
@@ -88,7 +86,11 @@ def _fill_of_key(row: Any, access: dict[str, Snapshot], key_name: str, now: date
     if row.user_id:
         snapshots[user_name(row.account_id, row.user_id)] = _user(row)
     if row.plan_id:
-        snapshots[plan_name(row.account_id, row.plan_id)] = [row.max_requests, row.request_period, row.plan_name]
+        snapshots[plan_name(row.account_id, row.plan_id)] = [
+            row.max_requests,
+            row.request_period,
+            row.plan_name,
+        ]
     return Fill(snapshots, f"{subject}:{start}:{end}", spent.get((str(subject), start, end), 0))
 
 

@@ -1,4 +1,4 @@
-"""What a body of validate must hold: one type that parses it, bounds it and describes itself to the OpenAPI document."""
+"""What a body of validate must hold: one type that parses it, bounds it and describes it in the OpenAPI document."""
 
 import re
 from ipaddress import ip_address

@@ -92,7 +92,10 @@ WRONG_TYPE = refuse(415, "Send JSON, as Content-Type: application/json", "UNSUPP
 TOO_LARGE = refuse(413, f"The body is larger than {BODY_MAX_BYTES} bytes", "PAYLOAD_TOO_LARGE")
 TOO_SLOW = refuse(400, "The body did not arrive in time", "INVALID_REQUEST")
 UNAVAILABLE = refuse(
-    503, "No decision could be made in time", "SERVICE_UNAVAILABLE", [(b"retry-after", b"%d" % RETRY_STORES_S)]
+    503,
+    "No decision could be made in time",
+    "SERVICE_UNAVAILABLE",
+    [(b"retry-after", b"%d" % RETRY_STORES_S)],
 )
 FAILED = refuse(500, "Something went wrong on our side", "INTERNAL_ERROR")
 

@@ -24,7 +24,7 @@ ANSWER_WITHIN_S: Final = 0.3  # one answer of Redis; one SELECT
 DECIDE_WITHIN_S: Final = 0.9  # all of them together
 FILLS_AT_ONCE: Final = 8
 ATTEMPTS: Final = 12
-# From this fill on it decides its own call although something was changed meanwhile (a tenant that writes all the time).
+# From this fill on it decides its own call although something was changed meanwhile: a tenant may write all the time.
 INSISTING_FILL: Final = 3
 
 SCRIPT = Path(__file__).with_name("decide.lua").read_text()
@@ -44,7 +44,9 @@ class _Question:
     api_key: bytes | None
 
 
-_NO_FILL: Final = ("", "", "", "")
+# The script's last four arguments: the fill as JSON, its nonce, its inv, and whether it insists.
+_Fill = tuple[str, str, str, str]
+_NO_FILL: _Fill = ("", "", "", "")
 
 
 class DecisionStore:
@@ -108,7 +110,7 @@ class DecisionStore:
                     return reply
         raise StoreUnavailable(f"undecided after {ATTEMPTS} attempts")
 
-    async def _call_script(self, connection: RedisConnection, question: _Question, fill: tuple[str, ...]) -> list[Any]:
+    async def _call_script(self, connection: RedisConnection, question: _Question, fill: _Fill) -> list[Any]:
         names = (head_name(question.bucket), stream_name(question.bucket))
         arguments = (2, *names, connection.run, *question.arguments, *fill)
         try:
@@ -120,12 +122,10 @@ class DecisionStore:
             reply = await connection.call("EVALSHA", self._script_digest, *arguments)
         return reply
 
-    async def _fill(self, question: _Question, miss: list[Any], *, insists: bool) -> tuple[str, ...]:
+    async def _fill(self, question: _Question, miss: list[Any], *, insists: bool) -> _Fill:
         _, nonce, inv, now_ms = miss
         async with self._fill_slot(), asyncio.timeout(ANSWER_WITHIN_S):
-            fill = await read_fill(
-                self._pool, access_key=question.access_key, api_key=question.api_key, now_ms=now_ms
-            )
+            fill = await read_fill(self._pool, access_key=question.access_key, api_key=question.api_key, now_ms=now_ms)
         return msgspec.json.encode(fill).decode(), nonce.decode(), inv.decode(), "1" if insists else ""
 
     @asynccontextmanager
@@ -163,9 +163,7 @@ class DecisionStore:
         self._script_digest = await connection.call("SCRIPT", "LOAD", SCRIPT)
 
 
-def _question(
-    access_key: str, stream_max: int, scope: Scope, mode: str, call: ParsedCall | None = None
-) -> _Question:
+def _question(access_key: str, stream_max: int, scope: Scope, mode: str, call: ParsedCall | None = None) -> _Question:
     access_digest = digest_of(access_key)
     if call is None:
         details: tuple[str | int, ...] = ("", 0, "", "", "")
@@ -175,5 +173,3 @@ def _question(
         details = (key_digest.hex(), call.cost, call.method, call.endpoint, call.ip)
     arguments = (mode, access_digest.hex(), *details, scope.value, stream_max)
     return _Question(bucket_of(access_key), arguments, access_digest, key_digest)
-
-

@@ -7,21 +7,21 @@ from typing import Any
 
 import psycopg
 import pytest
-import redis
 from django.db import connection
 from django.utils import timezone
 
+from accounts.models import AccessKey
 from accounts.secrets import Bucket
 from keys.events import Event, StreamId, decision_id, stream_id_of, stream_name, to_ms
-from keys.ledger import drain as drain_module
+from keys.ledger import writing
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all, drain_bucket
 from keys.ledger.partitions import DecisionPartitions
 from keys.ledger.retention import prune_decisions
-from accounts.models import AccessKey
 from keys.models import ApiKey, DeadEvent, Decision, Outcome, StreamPosition, UsageHour, UsageWindow
 from tests.cast import Tenant
 from tests.conftest import ApiClient
+from tests.store_redis import StoreRedis
 
 DAY = timedelta(days=1)
 
@@ -35,7 +35,7 @@ def event(tenant: Tenant, **other: Any) -> dict[str, Any]:
     } | other  # fmt: skip
 
 
-def append(stores: "redis.Redis[str]", tenant: Tenant, stream_id: str = "*", **other: Any) -> None:
+def append(stores: StoreRedis, tenant: Tenant, stream_id: str = "*", **other: Any) -> None:
     stores.xadd(stream_name(Bucket(tenant.account.bucket)), event(tenant, **other), id=stream_id)
 
 
@@ -55,7 +55,7 @@ def test_an_event_becomes_a_decision_a_window_and_an_hour(api: ApiClient, alice:
     assert (newest.outcome, newest.endpoint, newest.method, newest.ip) == (2, "/orders", "GET", "203.0.113.9")
 
 
-def test_a_refusal_before_the_quota_counts_in_hours_alone(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_a_refusal_before_the_quota_counts_in_hours_alone(stores: StoreRedis, alice: Tenant) -> None:
     append(stores, alice, o=Outcome.KEY_DISABLED.value, s="", b=0, e=0)
     drain_all(for_s=5)
     assert UsageWindow.objects.count() == 0
@@ -63,7 +63,7 @@ def test_a_refusal_before_the_quota_counts_in_hours_alone(stores: "redis.Redis[s
     assert Decision.objects.get().subject_id is None
 
 
-def test_draining_trims_the_stream_and_moves_the_position(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_draining_trims_the_stream_and_moves_the_position(stores: StoreRedis, alice: Tenant) -> None:
     append(stores, alice)
     bucket = Bucket(alice.account.bucket)
     newest = stores.xinfo_stream(stream_name(bucket))["last-generated-id"]
@@ -73,7 +73,7 @@ def test_draining_trims_the_stream_and_moves_the_position(stores: "redis.Redis[s
 
 
 def test_what_was_filed_but_not_trimmed_is_not_filed_again(
-    stores: "redis.Redis[str]", alice: Tenant, monkeypatch: pytest.MonkeyPatch
+    stores: StoreRedis, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a drain is killed between its commit and its trim."""
     append(stores, alice)
@@ -88,11 +88,11 @@ def test_what_was_filed_but_not_trimmed_is_not_filed_again(
 
 
 def test_a_drain_killed_before_its_commit_leaves_everything_to_the_next(
-    stores: "redis.Redis[str]", alice: Tenant, monkeypatch: pytest.MonkeyPatch
+    stores: StoreRedis, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(stores, alice)
     with monkeypatch.context() as killed:
-        killed.setattr(drain_module.writing, "touch_last_used", _raise_keyboard_interrupt)
+        killed.setattr(writing, "touch_last_used", _raise_keyboard_interrupt)
         with pytest.raises(KeyboardInterrupt):
             drain_bucket(Bucket(alice.account.bucket))
     assert Decision.objects.count() == 0
@@ -103,7 +103,7 @@ def _raise_keyboard_interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_bucket_that_another_drains_is_left_to_it(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_a_bucket_that_another_drains_is_left_to_it(stores: StoreRedis, alice: Tenant) -> None:
     append(stores, alice)
     with _position_held_by_another(alice):
         assert drain_bucket(Bucket(alice.account.bucket)) == 0
@@ -119,7 +119,7 @@ def _position_held_by_another(tenant: Tenant) -> Iterator[None]:
         yield
 
 
-def test_a_large_stream_is_drained_in_batches(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_a_large_stream_is_drained_in_batches(stores: StoreRedis, alice: Tenant) -> None:
     for _ in range(25):
         append(stores, alice)
     assert drain_bucket(Bucket(alice.account.bucket), at_most=10) == 10
@@ -129,10 +129,19 @@ def test_a_large_stream_is_drained_in_batches(stores: "redis.Redis[str]", alice:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"t": "/\0"}, {"i": "no address"}, {"c": 2**40}, {"o": 9}, {"s": "?"}, {"c": "many"}, {"m": "M" * 17}, {"a": 2**70}],
+    [
+        {"t": "/\0"},
+        {"i": "no address"},
+        {"c": 2**40},
+        {"o": 9},
+        {"s": "?"},
+        {"c": "many"},
+        {"m": "M" * 17},
+        {"a": 2**70},
+    ],
 )
 def test_an_event_that_is_refused_goes_to_dead_events_and_the_rest_flow(
-    stores: "redis.Redis[str]", alice: Tenant, broken: dict[str, Any]
+    stores: StoreRedis, alice: Tenant, broken: dict[str, Any]
 ) -> None:
     for number in range(7):
         append(stores, alice, **(broken if number == 3 else {}))
@@ -144,7 +153,7 @@ def test_an_event_that_is_refused_goes_to_dead_events_and_the_rest_flow(
     assert dead.fields["m"]
 
 
-def test_an_event_that_is_not_utf8_is_filed_legibly(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_an_event_that_is_not_utf8_is_filed_legibly(stores: StoreRedis, alice: Tenant) -> None:
     append(stores, alice, t=b"/\xff\xfe")
     append(stores, alice)
     assert drain_all(for_s=5) == 2
@@ -152,20 +161,20 @@ def test_an_event_that_is_not_utf8_is_filed_legibly(stores: "redis.Redis[str]", 
 
 
 def test_a_failure_that_is_not_the_events_fault_makes_none_dead(
-    stores: "redis.Redis[str]", alice: Tenant, monkeypatch: pytest.MonkeyPatch
+    stores: StoreRedis, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(stores, alice)
 
     def lose_connection(*_: object) -> None:
         raise psycopg.OperationalError("the connection is lost")
 
-    monkeypatch.setattr(drain_module.writing, "copy_decisions", lose_connection)
+    monkeypatch.setattr(writing, "copy_decisions", lose_connection)
     with pytest.raises(psycopg.OperationalError):
         drain_bucket(Bucket(alice.account.bucket))
     assert DeadEvent.objects.count() == 0
 
 
-def test_a_drain_makes_the_partition_it_lacks(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_a_drain_makes_the_partition_it_lacks(stores: StoreRedis, alice: Tenant) -> None:
     far = datetime(2031, 3, 4, 12, tzinfo=UTC)
     append(stores, alice, f"{to_ms(far)}-0")
     assert drain_all(for_s=5) == 1
@@ -197,7 +206,7 @@ def test_an_event_reads_back_what_was_written(alice: Tenant) -> None:
 
 
 # --- retention ----------------------------------------------------------------------------------------------------
-def test_days_beyond_retention_are_dropped(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_days_beyond_retention_are_dropped(stores: StoreRedis, alice: Tenant) -> None:
     now = timezone.now()
     append(stores, alice, f"{to_ms(now - 40 * DAY)}-0")
     append(stores, alice, f"{to_ms(now)}-0")
@@ -207,7 +216,7 @@ def test_days_beyond_retention_are_dropped(stores: "redis.Redis[str]", alice: Te
     assert UsageHour.objects.count() == 2
 
 
-def test_a_clock_that_runs_ahead_drops_nothing(stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_a_clock_that_runs_ahead_drops_nothing(stores: StoreRedis, alice: Tenant) -> None:
     now = timezone.now()
     append(stores, alice, f"{to_ms(now)}-0")
     drain_all(for_s=5)
@@ -215,7 +224,7 @@ def test_a_clock_that_runs_ahead_drops_nothing(stores: "redis.Redis[str]", alice
     assert Decision.objects.count() == 1
 
 
-def test_partitions_are_made_a_week_ahead(stores: "redis.Redis[str]") -> None:
+def test_partitions_are_made_a_week_ahead(stores: StoreRedis) -> None:
     now = datetime(2033, 1, 30, 23, 59, tzinfo=UTC)
     assert DecisionPartitions().make_ahead(now) == 8
     assert DecisionPartitions().lacking(now, now + 7 * DAY) == set()
@@ -239,7 +248,7 @@ def test_a_true_ledger_has_no_difference(api: ApiClient, alice: Tenant, bob: Ten
     assert report.counters >= 2
 
 
-def test_a_counter_that_was_tampered_with_is_found(api: ApiClient, alice: Tenant, stores: "redis.Redis[str]") -> None:
+def test_a_counter_that_was_tampered_with_is_found(api: ApiClient, alice: Tenant, stores: StoreRedis) -> None:
     _spend(api, alice)
     (name,) = stores.keys("*:c:*")
     stores.hincrby(name, "used", 1)

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -29,6 +30,7 @@ from limitly_site.stores import Binaries
 from tests.cast import IssuedKey, Tenant, new_tenant
 from tests.hammer import Answered, Orders, collect, send
 from tests.live_server import LiveServer, serve, store_environment
+from tests.store_redis import StoreRedis
 
 FAULTS_FOR_S = float(os.environ.get("LIMITLY_TORTURE_SECONDS", "20"))
 LIMIT = 60
@@ -50,9 +52,9 @@ class Valkey:
         return f"unix://{self.socket}?db=0"
 
     @property
-    def client(self) -> "redis.Redis[str]":
+    def client(self) -> StoreRedis:
         never = Retry(NoBackoff(), 0)
-        return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True, retry=never)
+        return cast(StoreRedis, redis.Redis(unix_socket_path=str(self.socket), decode_responses=True, retry=never))
 
     def start(self) -> None:
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""]
@@ -243,7 +245,17 @@ def _torment(web: LiveServer, chaos: Chaos) -> tuple[list[Tenant], list[Answered
         plan = tenant.plan(LIMIT, "day")
         secrets = [tenant.key(plan=plan).secret for _ in range(40)]
         sent.append(
-            send(Orders(web.url, tenant.secret, secrets, 3, tenant.account.name, seconds=FAULTS_FOR_S, pause_s=0.002))
+            send(
+                Orders(
+                    web.url,
+                    tenant.secret,
+                    secrets,
+                    3,
+                    tenant.account.name,
+                    seconds=FAULTS_FOR_S,
+                    pause_s=0.002,
+                )
+            )
         )
     chaos.rage(FAULTS_FOR_S - 1)
     return tenants, [collect(process, FAULTS_FOR_S + 60) for process in sent]

@@ -1,7 +1,6 @@
 """/healthz and /readyz: alive, and able to work."""
 
 import pytest
-import redis
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -11,6 +10,7 @@ from keys.events import stream_name, to_ms
 from keys.ledger.drain import drain_all
 from tests.cast import Tenant
 from tests.conftest import ApiClient
+from tests.store_redis import StoreRedis
 
 
 def test_alive(api: ApiClient) -> None:
@@ -26,7 +26,7 @@ def test_ready_once_a_worker_has_drained(api: ApiClient) -> None:
     assert (after.status_code, set(after.json()["parts"].values())) == (200, {"ok"})
 
 
-def test_not_ready_while_redis_would_evict(api: ApiClient, stores: "redis.Redis[str]") -> None:
+def test_not_ready_while_redis_would_evict(api: ApiClient, stores: StoreRedis) -> None:
     drain_all(for_s=1)
     stores.config_set("maxmemory-policy", "allkeys-lru")
     answer = api.get("/readyz")
@@ -35,7 +35,7 @@ def test_not_ready_while_redis_would_evict(api: ApiClient, stores: "redis.Redis[
     assert "noeviction" in answer.json()["parts"]["redis"]
 
 
-def test_not_ready_while_the_ledger_is_far_behind(api: ApiClient, stores: "redis.Redis[str]", alice: Tenant) -> None:
+def test_not_ready_while_the_ledger_is_far_behind(api: ApiClient, stores: StoreRedis, alice: Tenant) -> None:
     drain_all(for_s=1)
     an_hour_ago = to_ms(timezone.now()) - 3_600_000
     stores.xadd(stream_name(Bucket(alice.account.bucket)), {"a": "1"}, id=f"{an_hour_ago}-0")

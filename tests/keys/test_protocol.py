@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import redis
 from django.db import connection, transaction
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,12 +20,13 @@ from keys.invalidation import NotYetInForce, resend_invalidations
 from keys.ledger import opening
 from keys.ledger.drain import drain_bucket
 from keys.models import PendingInvalidation, StreamPosition, UsageWindow
+from keys.validation import fills
 from keys.validation import store as store_module
 from keys.validation.store import SCRIPT, StoreUnavailable
 from keys.validation.verdicts import Verdict
-from plans import services as plans
 from tests.cast import BY, IssuedKey, Tenant
 from tests.conftest import Decisions
+from tests.store_redis import StoreRedis
 
 HOUR_MS = 3_600_000
 
@@ -34,7 +34,7 @@ HOUR_MS = 3_600_000
 class Script:
     """decide.lua called by hand, for one tenant and key."""
 
-    def __init__(self, client: "redis.Redis[str]", tenant: Tenant, key: IssuedKey) -> None:
+    def __init__(self, client: StoreRedis, tenant: Tenant, key: IssuedKey) -> None:
         self.client, self.tenant, self.key = client, tenant, key
         self.bucket = Bucket(tenant.account.bucket)
         self.run = client.info("server")["run_id"]
@@ -43,16 +43,27 @@ class Script:
     def head(self) -> dict[str, str]:
         return self.client.hgetall(head_name(self.bucket))
 
-    def __call__(self, *, fill: object = None, nonce: str = "", inv: str = "", final: str = "", **other: Any) -> list[Any]:
+    def __call__(
+        self, *, fill: object = None, nonce: str = "", inv: str = "", final: str = "", **other: Any
+    ) -> list[Any]:
         digests = digest_of(self.tenant.secret).hex(), digest_of(self.key.secret).hex()
         arguments = [
             other.get("run", self.run), other.get("mode", "decide"), *digests, other.get("cost", 1), "GET", "/o", "",
             "limitly", other.get("stream_max", 1000), json.dumps(fill) if fill else "", nonce, inv, final,
         ]  # fmt: skip
         names = head_name(self.bucket), stream_name(self.bucket)
-        return self.client.eval(SCRIPT, 2, *names, *arguments)
+        reply: list[Any] = self.client.eval(SCRIPT, 2, *names, *arguments)
+        return reply
 
-    def fill(self, *, used: int = 0, limit: int = 10, since_ms: int = -HOUR_MS, until_ms: int = HOUR_MS, next_used: int = 0) -> dict[str, Any]:
+    def fill(
+        self,
+        *,
+        used: int = 0,
+        limit: int = 10,
+        since_ms: int = -HOUR_MS,
+        until_ms: int = HOUR_MS,
+        next_used: int = 0,
+    ) -> dict[str, Any]:
         """What a fill would say, its window moved to now + since_ms .. now + until_ms."""
         now = to_ms(timezone.now())
         account, key, plan = self.tenant.account.pk, self.key.api_key.pk, 7
@@ -79,7 +90,7 @@ class Script:
 
 
 @pytest.fixture
-def script(stores: "redis.Redis[str]", alice: Tenant, decisions: Decisions) -> Script:
+def script(stores: StoreRedis, alice: Tenant, decisions: Decisions) -> Script:
     """Of an open bucket that remembers nothing of the key it will be asked about."""
     decisions.decide(alice, "unknown")
     key = alice.key(plan=alice.plan(10, "day"))
@@ -94,7 +105,7 @@ def test_an_access_key_names_its_accounts_bucket(alice: Tenant, bob: Tenant) -> 
     assert bucket_of(bob.secret) == bob.account.bucket
 
 
-def test_every_name_in_redis_carries_the_accounts_tag(stores: "redis.Redis[str]", alice: Tenant, decisions: Decisions) -> None:
+def test_every_name_in_redis_carries_the_accounts_tag(stores: StoreRedis, alice: Tenant, decisions: Decisions) -> None:
     accounts.update_access_key(alice.access_key, by=BY, requests_per_minute=5)
     decisions.decide(alice, alice.key(user=alice.user(alice.plan())).secret)
     tag = f"{{b{alice.account.bucket:x}}}:"
@@ -106,7 +117,10 @@ def test_every_name_in_redis_carries_the_accounts_tag(stores: "redis.Redis[str]"
 def test_snapshots_live_ten_minutes_and_counters_two_days_longer_than_their_window(script: Script) -> None:
     head = script.head
     script(fill=script.fill(), nonce=head["nonce"], inv=head["inv"])
-    assert {round(script.client.pttl(name), -4) for name in script.snapshots} == {600_000, 10_000}  # 10 s: none
+    assert {round(script.client.pttl(name), -4) for name in script.snapshots} == {
+        600_000,
+        10_000,
+    }  # 10 s: none
     assert round(script.client.pttl(script.counters[0]), -5) == HOUR_MS + 2 * 24 * HOUR_MS
 
 
@@ -240,7 +254,7 @@ def test_a_counter_of_this_life_is_never_overwritten_by_a_fill(script: Script) -
     assert reply[6] == 4
 
 
-def test_a_fill_starts_the_counter_at_the_ledgers_use(alice: Tenant, decisions: Decisions, stores: "redis.Redis[str]") -> None:
+def test_a_fill_starts_the_counter_at_the_ledgers_use(alice: Tenant, decisions: Decisions, stores: StoreRedis) -> None:
     key = alice.key(plan=alice.plan(10, "month"))
     for _ in range(3):
         decisions.decide(alice, key.secret)
@@ -263,7 +277,7 @@ def test_distinct_junk_asks_at_most_eight_times_at_once(
     alice: Tenant, decisions: Decisions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way, most = 0, 0
-    read_fill = store_module.read_fill
+    read_fill = fills.read_fill
 
     async def watched(*given: Any, **named: Any) -> Any:
         nonlocal under_way, most
@@ -281,7 +295,9 @@ def test_distinct_junk_asks_at_most_eight_times_at_once(
 
 
 # --- invalidate ---------------------------------------------------------------------------------------------------
-def test_a_change_is_forgotten_on_commit_and_leaves_no_row(alice: Tenant, decisions: Decisions, stores: "redis.Redis[str]") -> None:
+def test_a_change_is_forgotten_on_commit_and_leaves_no_row(
+    alice: Tenant, decisions: Decisions, stores: StoreRedis
+) -> None:
     key = alice.key()
     decisions.decide(alice, key.secret)
     inv = int(stores.hget(head_name(Bucket(alice.account.bucket)), "inv") or 0)
@@ -291,7 +307,7 @@ def test_a_change_is_forgotten_on_commit_and_leaves_no_row(alice: Tenant, decisi
     assert not PendingInvalidation.objects.exists()
 
 
-def test_a_change_that_is_rolled_back_invalidates_nothing(alice: Tenant, stores: "redis.Redis[str]") -> None:
+def test_a_change_that_is_rolled_back_invalidates_nothing(alice: Tenant, stores: StoreRedis) -> None:
     key = alice.key()
     with pytest.raises(LookupError), transaction.atomic():
         keys.update_api_key(key.api_key, by=BY, name="renamed")
@@ -328,7 +344,7 @@ def _unreachable() -> Any:
 
 
 # --- open ---------------------------------------------------------------------------------------------------------
-def _open(client: "redis.Redis[str]", bucket: Bucket, run: str) -> str:
+def _open(client: StoreRedis, bucket: Bucket, run: str) -> str:
     last_id = StreamPosition.objects.get(bucket=bucket).last_id
     return str(client.eval(opening.SCRIPT, 2, head_name(bucket), stream_name(bucket), run, last_id, f"word of {run}"))
 
@@ -357,7 +373,7 @@ def test_a_server_behind_the_ledger_begins_a_new_life_beyond_it(script: Script) 
 
 
 def test_an_emptied_server_whose_clock_went_back_still_appends_beyond_the_ledger(
-    alice: Tenant, decisions: Decisions, stores: "redis.Redis[str]"
+    alice: Tenant, decisions: Decisions, stores: StoreRedis
 ) -> None:
     bucket = Bucket(alice.account.bucket)
     ahead = f"{to_ms(timezone.now()) + HOUR_MS}-0"
@@ -382,7 +398,7 @@ def test_opening_waits_for_a_drain_under_way(alice: Tenant, decisions: Decisions
     assert decisions.decide(alice, key.secret).verdict is Verdict.ALLOWED
 
 
-def test_a_script_that_the_server_forgot_is_sent_again(alice: Tenant, decisions: Decisions, stores: "redis.Redis[str]") -> None:
+def test_a_script_that_the_server_forgot_is_sent_again(alice: Tenant, decisions: Decisions, stores: StoreRedis) -> None:
     key = alice.key()
     decisions.decide(alice, key.secret)
     stores.script_flush()

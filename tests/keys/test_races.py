@@ -29,7 +29,17 @@ def second_server(_server: LiveServer) -> Iterator[LiveServer]:
 def _hammer(servers: list[LiveServer], tenant: Tenant, secrets: list[str], *, cost: int = 1) -> list[Answered]:
     """All processes at once, each thread until it was denied three times."""
     sent = [
-        send(Orders(servers[number % len(servers)].url, tenant.secret, secrets, THREADS, f"p{number}", cost, denials=3))
+        send(
+            Orders(
+                servers[number % len(servers)].url,
+                tenant.secret,
+                secrets,
+                THREADS,
+                f"p{number}",
+                cost,
+                denials=3,
+            )
+        )
         for number in range(PROCESSES)
     ]
     return [collect(process) for process in sent]
@@ -64,7 +74,9 @@ def test_five_keys_of_one_user_share_1000(server: LiveServer, second_server: Liv
     assert check_ledger().differences == []
 
 
-def test_with_a_cost_of_7_exactly_142_are_admitted(server: LiveServer, second_server: LiveServer, alice: Tenant) -> None:
+def test_with_a_cost_of_7_exactly_142_are_admitted(
+    server: LiveServer, second_server: LiveServer, alice: Tenant
+) -> None:
     key = alice.key(plan=alice.plan(LIMIT))
     answers = _hammer([server, second_server], alice, [key.secret], cost=7)
     remaining = sorted(call[3] for answered in answers for call in answered.allowed)
@@ -102,7 +114,10 @@ def test_after_a_revocation_has_returned_no_call_passes(
     """Again and again, cold and warm, with fills under way: what cache-aside loses."""
     for attempt in range(10):
         key = alice.key(plan=alice.plan(1_000_000))
-        orders = [Orders(url, alice.secret, [key.secret], 8, f"r{attempt}", denials=1, seconds=8) for url in (server.url, second_server.url)]
+        orders = [
+            Orders(url, alice.secret, [key.secret], 8, f"r{attempt}", denials=1, seconds=8)
+            for url in (server.url, second_server.url)
+        ]
         sent = [send(each) for each in orders]
         time.sleep(0.25)
         keys.delete_api_key(key.api_key, now=timezone.now(), by=BY)

@@ -12,6 +12,7 @@ from keys.redis import client
 from plans import services as plans
 from tests.cast import BY, Tenant, new_tenant
 from tests.conftest import ApiClient
+from tests.store_redis import StoreRedis
 
 PATHS = ("/v1/validate", "/functions/v1/validate")
 MINUTE = timedelta(minutes=1)
@@ -248,15 +249,15 @@ def test_an_access_key_for_analytics_alone_is_403(api: ApiClient, alice: Tenant)
     assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
 
 
-def test_the_minute_budget_ends_in_429_which_costs_nothing(api: ApiClient, stores: object) -> None:
+def test_the_minute_budget_ends_in_429_which_costs_nothing(api: ApiClient, stores: StoreRedis) -> None:
     carol = new_tenant("Carol", requests_per_minute=3)
     key = carol.key()
     answers = [api.validate(carol, key.secret, dry_run=number == 1) for number in range(5)]
-    budget = client().keys("*:m:*")
+    budget = stores.keys("*:m:*")
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[-1].json()["code"] == "RATE_LIMIT_EXCEEDED"
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
-    assert [client().get(name) for name in budget] == ["3"]
+    assert [stores.get(name) for name in budget] == ["3"]
 
 
 def test_an_unknown_key_costs_of_the_minute_too(api: ApiClient, stores: object) -> None:

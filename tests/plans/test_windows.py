@@ -98,4 +98,4 @@ def test_windows_reach_back_before_their_anchor() -> None:
 
 def test_a_naive_datetime_is_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
-        window_at(datetime(2026, 1, 1), period=Period.DAY)  # noqa: DTZ001  # what the test is about
+        window_at(datetime(2026, 1, 1), period=Period.DAY)  # what the test is about

@@ -9,6 +9,7 @@ from accounts import services
 from accounts.actors import Actor
 from accounts.management.arguments import add_budget, budget_of, check_name, find_account, moment
 from accounts.models import Scope
+from accounts.services import AccessKeySettings
 
 
 class Command(BaseCommand):
@@ -24,13 +25,16 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         account = find_account(options["account"])
+        given: AccessKeySettings = {
+            "scopes": options["scope"],
+            "expires_at": options["expires_at"],
+            **budget_of(options),
+        }
         issued = services.create_access_key(
             account,
             name=check_name(options["name"]),
             by=Actor.command("create_access_key"),
-            scopes=options["scope"],
-            expires_at=options["expires_at"],
-            **budget_of(options),
+            **given,
         )
         if options["json"]:
             told = {"account_id": account.pk, "access_key_id": issued.row.pk, "access_key": issued.secret}

@@ -19,7 +19,11 @@ class Command(BaseCommand):
         report = check_ledger()
         differences = [str(difference) for difference in report.differences]
         if options["json"]:
-            told = {"counters": report.counters, "dead_events": report.dead_events, "differences": differences}
+            told = {
+                "counters": report.counters,
+                "dead_events": report.dead_events,
+                "differences": differences,
+            }
             self.stdout.write(json.dumps(told))
         else:
             for difference in differences:
