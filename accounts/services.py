@@ -1,6 +1,7 @@
 """What can be done with accounts, access keys and users: each in one transaction, each by somebody."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypedDict, TypeVar, Unpack
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from accounts.actors import Actor
+from accounts.errors import RefusedError
 from accounts.models import AccessKey, Account, User
 from accounts.secrets import BUCKETS, Bucket, digest_of, new_access_key
 from accounts.signals import access_key_name, announce, user_name
@@ -26,8 +28,10 @@ class Issued(Generic[Row]):
     secret: str
 
 
-class DuplicateEmail(Exception):
+class DuplicateEmail(RefusedError):
     """Another live user of the account has this e-mail address."""
+
+    code = "DUPLICATE_EMAIL"
 
 
 class AccessKeySettings(TypedDict, total=False):
@@ -99,7 +103,7 @@ def revoke_access_key(access_key: AccessKey, *, now: datetime, by: Actor) -> Non
 def create_user(account: Account, *, by: Actor, **fields: Unpack[UserFields]) -> User:
     """Errors: DuplicateEmail."""
     user = User(account=account, **fields)
-    _save_user(user)
+    _save_user(user, None)
     return user
 
 
@@ -108,15 +112,15 @@ def update_user(user: User, *, by: Actor, **fields: Unpack[UserFields]) -> None:
     """Errors: DuplicateEmail."""
     for field, value in fields.items():
         setattr(user, field, value)
-    _save_user(user)
+    _save_user(user, fields)
     announce(user.account.bucket, user_name(user.account_id, user.pk))
 
 
-def _save_user(user: User) -> None:
+def _save_user(user: User, fields: Iterable[str] | None) -> None:
     try:
         with transaction.atomic():
-            user.save()
+            user.save(update_fields=None if fields is None else [*fields, "updated_at"])
     except IntegrityError as error:
         if "user_email_unique" in str(error):
-            raise DuplicateEmail from error
+            raise DuplicateEmail("Another user has this e-mail address.") from error
         raise

@@ -77,25 +77,28 @@ def calls_of_key(account: Account, key_id: int, filters: Filters, *, first: int,
     """From the `first` newest on (0 = the newest), at most `count`."""
     filed = Decision.objects.filter(account_id=account.pk, api_key_id=key_id)
     hours = UsageHour.objects.filter(account_id=account.pk, key_id=key_id)
-    return _page(account, filed, hours, lambda event: event.api_key_id == key_id, filters, first, count)
+    page = slice(first, first + count)
+    return _page(account, filters, page, filed=filed, hours=hours, is_wanted=lambda event: event.api_key_id == key_id)
 
 
 def calls_of_user(account: Account, user_id: int, filters: Filters, *, first: int, count: int) -> CallPage:
     """By all keys that were the user's when they called, deleted ones included."""
     filed = Decision.objects.filter(account_id=account.pk, user_id=user_id)
     hours = UsageHour.objects.filter(account_id=account.pk, user_id=user_id)
-    return _page(account, filed, hours, lambda event: event.user_id == user_id, filters, first, count)
+    page = slice(first, first + count)
+    return _page(account, filters, page, filed=filed, hours=hours, is_wanted=lambda event: event.user_id == user_id)
 
 
 def _page(
     account: Account,
+    filters: Filters,
+    page: slice,
+    *,
     filed: QuerySet[Decision],
     hours: QuerySet[UsageHour],
     is_wanted: Callable[[Event], bool],
-    filters: Filters,
-    first: int,
-    count: int,
 ) -> CallPage:
+    first, count = page.start, page.stop - page.start
     with beside_the_ledger(account) as undrained:
         fresh = [_call_of_event(event) for event in undrained.events if is_wanted(event) and filters.admit(event)]
         fresh.reverse()

@@ -6,6 +6,7 @@ from typing import TypedDict, Unpack
 from django.db import transaction
 
 from accounts.actors import Actor
+from accounts.errors import NotFoundError, RefusedError
 from accounts.models import Account, User
 from accounts.secrets import digest_of
 from accounts.services import Issued
@@ -14,12 +15,13 @@ from keys.invalidation import api_key_name
 from keys.models import ApiKey, ApiKeySecret
 from keys.secrets import new_api_key
 from plans.models import Plan
+from plans.services import refuse_deleted_plan
 from plans.signals import plan_name
 
 PREFIX_LENGTH = 12
 
 
-class PlanInUse(Exception):
+class PlanInUse(RefusedError):
     """A plan that live users or keys hold is not deleted."""
 
     def __init__(self, users: int, keys: int) -> None:
@@ -38,6 +40,7 @@ class ApiKeyFields(TypedDict, total=False):
 @transaction.atomic
 def issue_api_key(account: Account, *, by: Actor, **fields: Unpack[ApiKeyFields]) -> Issued[ApiKey]:
     api_key = ApiKey.objects.create(account=account, **fields)
+    _refuse_deleted(fields)
     return Issued(api_key, _add_secret(api_key))
 
 
@@ -45,7 +48,8 @@ def issue_api_key(account: Account, *, by: Actor, **fields: Unpack[ApiKeyFields]
 def update_api_key(api_key: ApiKey, *, by: Actor, **fields: Unpack[ApiKeyFields]) -> None:
     for field, value in fields.items():
         setattr(api_key, field, value)
-    api_key.save()
+    api_key.save(update_fields=[*fields, "updated_at"])
+    _refuse_deleted(fields)
     announce(api_key.account.bucket, *_secret_names(api_key))
 
 
@@ -72,6 +76,7 @@ def delete_api_key(api_key: ApiKey, *, now: datetime, by: Actor) -> None:
 @transaction.atomic
 def delete_user(user: User, *, now: datetime, by: Actor) -> None:
     """The user and all its keys stop at once; the rows and their history stay."""
+    User.objects.select_for_update().get(pk=user.pk)  # waits for keys that are being issued to the user
     user.deleted_at = now
     user.save(update_fields=["deleted_at"])
     keys = ApiKey.objects.filter(user=user, deleted_at=None)
@@ -92,6 +97,14 @@ def delete_plan(plan: Plan, *, now: datetime, by: Actor) -> None:
     plan.deleted_at = now
     plan.save(update_fields=["deleted_at"])
     announce(plan.account.bucket, plan_name(plan.account_id, plan.pk))
+
+
+def _refuse_deleted(fields: ApiKeyFields) -> None:
+    """What a key was just given may have been deleted at the same moment. Errors: NotFoundError."""
+    refuse_deleted_plan(fields.get("plan"))
+    user = fields.get("user")
+    if user is not None and not User.objects.live().filter(pk=user.pk).exists():
+        raise NotFoundError("user_id", "user")
 
 
 def _add_secret(api_key: ApiKey) -> str:

@@ -171,9 +171,7 @@ def _subscription(user_id: int | None) -> Subscription | None:
     return Subscription.objects.select_related("plan").filter(user_id=user_id).first() if user_id else None
 
 
-def _quota(
-    of: ApiKey | User, subject: Subject, plan: Plan | None, anchor: datetime | None, now: datetime
-) -> Quota:
+def _quota(of: ApiKey | User, subject: Subject, plan: Plan | None, anchor: datetime | None, now: datetime) -> Quota:
     window = window_at(now, period=plan.period if plan else Period.MONTH, anchor=anchor)
     return Quota(subject, plan, window, used_units(of.account, subject, window))
 

@@ -179,17 +179,13 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- The REST API -----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["keys.api.authentication.AccessKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["keys.api.authentication.HasAccessKey"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.authentication.HasAccessKey"],
     "DEFAULT_PARSER_CLASSES": ["limitly_site.dialects.DialectParser"],
     "DEFAULT_RENDERER_CLASSES": ["limitly_site.dialects.DialectRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "limitly_site.dialects.AlwaysJson",
-    "DEFAULT_PAGINATION_CLASS": "limitly_site.pagination.PageLimitPagination",
-    "DEFAULT_FILTER_BACKENDS": ["limitly_site.filtering.StrictFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "limitly_site.errors.answer_exception",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "EXCEPTION_HANDLER": "accounts.api.errors.answer_exception",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Limitly API",

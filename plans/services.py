@@ -7,6 +7,7 @@ from django.db import transaction
 
 from accounts import services as accounts
 from accounts.actors import Actor
+from accounts.errors import NotFoundError
 from accounts.models import Account, User
 from accounts.services import UserFields
 from accounts.signals import announce, user_name
@@ -42,7 +43,7 @@ def create_plan(account: Account, *, by: Actor, **fields: Unpack[PlanFields]) ->
 def update_plan(plan: Plan, *, by: Actor, **fields: Unpack[PlanFields]) -> None:
     for field, value in fields.items():
         setattr(plan, field, value)
-    plan.save()
+    plan.save(update_fields=[*fields, "updated_at"])
     announce(plan.account.bucket, plan_name(plan.account_id, plan.pk))
 
 
@@ -69,6 +70,7 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
     """Puts a user on a plan, or moves the start of its windows; nothing when nothing is given."""
     if not fields:
         return
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two first subscriptions at once would clash
     subscription = Subscription.objects.filter(user=user).first() or Subscription(account=user.account, user=user)
     if start := fields.get("custom_start"):
         # Windows are counted in whole milliseconds, as Redis's clock is.
@@ -76,8 +78,18 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
     for field, value in fields.items():
         setattr(subscription, field, value)
     subscription.save()
+    refuse_deleted_plan(fields.get("plan"))
     user.subscription = subscription
     announce(user.account.bucket, user_name(user.account_id, user.pk))
+
+
+def refuse_deleted_plan(plan: Plan | None) -> None:
+    """To be called once a row that holds the plan is written, in its transaction. Errors: NotFoundError.
+
+    The row's foreign key makes a deletion wait for us; one that was faster is seen here.
+    """
+    if plan is not None and Plan.objects.filter(pk=plan.pk).exclude(deleted_at=None).exists():
+        raise NotFoundError("plan_id", "plan")
 
 
 def _split(fields: UserAndSubscriptionFields) -> tuple[UserFields, SubscriptionFields]:

@@ -1,11 +1,15 @@
 """Who calls: the access key that was admitted before Django was reached (keys.api.admission)."""
 
+from typing import TYPE_CHECKING
+
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts.models import AccessKey
+
+if TYPE_CHECKING:  # rest_framework.views imports this module, by the settings
+    from rest_framework.views import APIView
 
 ADMITTED = "limitly.admitted"
 
@@ -19,10 +23,10 @@ class AccessKeyAuthentication(BaseAuthentication):
             return None
         return None, AccessKey.objects.select_related("account").get(pk=access_key_id)
 
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+    def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
 
 class HasAccessKey(BasePermission):
-    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         return isinstance(request.auth, AccessKey)

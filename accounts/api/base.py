@@ -86,8 +86,3 @@ class NoSuchPath(AccountView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         raise Http404
-
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002
-        raise Http404
-
-

@@ -94,5 +94,3 @@ def _first(detail: Any, field: str = "") -> tuple[str, str]:
     if isinstance(detail, list):
         return _first(detail[0], field)
     return field, str(detail)
-
-

@@ -1,7 +1,7 @@
 """What stands before the REST API: its access key, the minute budget of that key, and the bound of the body.
 
 Here and not in Django, because it is the same script call that validate makes, on the same event loop; a flood of
-refused calls never reaches a thread. What Django needs to know of the caller it finds in `scope["limitly.admitted"]`.
+refused calls never reaches a thread. Django finds the id of the admitted access key in the scope.
 """
 
 import logging
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from accounts.api.authentication import ADMITTED
 from accounts.credentials import Refusal, access_key_of
 from accounts.models import Scope as AccessScope
 from keys.validation.app import BodyTooLarge, ClientGone, Receive, Scope, Send, read_body, send_answer
@@ -19,7 +20,6 @@ from keys.validation.verdicts import Decision, Verdict
 from limitly_site.dialects import Dialect, error_shape
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-ADMITTED: Final = "limitly.admitted"
 PUBLIC_PATHS: Final = frozenset({"/v1/schema", "/v1/docs"})
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Admission:
             if decision.verdict is not Verdict.ADMITTED:
                 await send_answer(send, _refusal(dialect, decision, headers))
                 return
-            scope[ADMITTED] = decision
+            scope[ADMITTED] = decision.access_key_id
         await self._pass_on(scope, receive, _with_headers(send, headers), dialect)
 
     async def _admit(self, scope: Scope) -> Decision | Answer:

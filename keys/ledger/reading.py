@@ -1,7 +1,7 @@
 """Reading the ledger together with what is not in it yet, so that a caller finds what it caused a moment ago.
 
-The stream is read first, the ledger after it: an event that a drain files in between is then in both, and dropped by the
-position; the other way round it would be in neither (DESIGN 5a, read).
+The stream is read first, the ledger after it: an event that a drain files in between is then in both, and dropped by
+the position; the other way round it would be in neither (DESIGN 5a, read).
 """
 
 from collections.abc import Iterator
