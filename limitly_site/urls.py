@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("v1/", include("keys.api.docs_urls")),
     path("v1/", include("keys.api.urls")),
     path("functions/v1/", include("keys.api.urls")),
     path("", include("keys.api.health_urls")),
