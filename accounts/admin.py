@@ -1,1 +1,237 @@
-"""The staff's pages of this app."""
+"""The staff's pages of accounts, access keys, users and staff; and what the desks of all apps share."""
+
+from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from accounts import services
+from accounts.actors import Actor
+from accounts.errors import RefusedError
+from accounts.models import AccessKey, Account, Scope, Staff, User
+from keys.invalidation import NotYetInForce
+from keys.services import delete_user
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+# Lists are counted up to here: staff filter or search long before they turn a hundred pages.
+COUNT_MAX = 10_000
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Never counts a large table."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        counted: int = rows.order_by()[:COUNT_MAX].count()
+        return counted
+
+
+class Desk(_ModelAdmin):
+    """A page of rows that services write: nothing is deleted, nothing saved behind their backs."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    secret_title = ""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except RefusedError as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+        except NotYetInForce:
+            self.message_user(request, "Saved, but not yet in force: Redis does not answer.", messages.WARNING)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        secret = getattr(request, "issued_secret", None)
+        if secret is None:
+            return super().response_add(request, obj, post_url_continue)
+        return show_secret(self, request, obj, secret)
+
+
+class ReadOnlyDesk(Desk):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class AccountFirstDesk(ReadOnlyDesk):
+    """A large table, shown for one account at a time: its indexes begin with the account."""
+
+    hint = "Choose an account: this table is too large to be shown as a whole."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        is_detail = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
+        return rows if is_detail or request.GET.get("account_id") else rows.none()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = {} if request.GET.get("account_id") else {"subtitle": self.hint}
+        return super().changelist_view(request, (extra_context or {}) | title)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        return lookup in ("account_id", "api_key_id", "key_id", "user_id") or super().lookup_allowed(
+            lookup, value, request
+        )
+
+
+class AccountFilter(admin.SimpleListFilter):
+    title = "account"
+    parameter_name = "account_id"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(str(pk), name) for pk, name in Account.objects.order_by("name").values_list("pk", "name")[:200]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(account_id=int(value)) if value and value.isdecimal() else queryset
+
+
+def staff_of(request: HttpRequest) -> Actor:
+    return Actor.staff(request.user.get_username())
+
+
+def show_secret(desk: admin.ModelAdmin[Any], request: HttpRequest, obj: Model, secret: str) -> HttpResponse:
+    """In this answer and nowhere else: not in a message, whose cookie would keep it, nor in the history."""
+    context = {
+        **desk.admin_site.each_context(request),
+        "title": "Shown this once",
+        "opts": desk.opts,
+        "object": obj,
+        "secret": secret,
+    }
+    response = TemplateResponse(request, "admin/secret_once.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@admin.register(Staff)
+class StaffAdmin(StaffUserAdmin):  # type: ignore[type-arg]
+    pass
+
+
+@admin.register(Account)
+class AccountAdmin(Desk):
+    list_display = ("name", "slug", "bucket", "created_at")
+    search_fields = ("name", "slug")
+    fields = ("name", "slug", "bucket", "created_at")
+    readonly_fields = ("slug", "bucket", "created_at")
+    ordering = ("name",)
+
+    def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:
+        if change:
+            services.rename_account(obj, name=obj.name, by=staff_of(request))
+        else:
+            made = services.create_account(obj.name, by=staff_of(request))
+            obj.__dict__.update(made.__dict__)
+
+
+class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, scope.value) for scope in Scope],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None chosen: everything.",
+    )
+
+    class Meta:
+        model = AccessKey
+        fields = ("account", "name", "scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
+
+
+@admin.register(AccessKey)
+class AccessKeyAdmin(Desk):
+    form = AccessKeyForm
+    list_display = ("name", "account", "masked", "requests_per_minute", "expires_at", "revoked_at", "last_used_at")
+    list_select_related = ("account",)
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "prefix", "last4", "account__name")
+    autocomplete_fields = ("account",)
+    readonly_fields = ("masked", "revoked_at", "last_used_at", "created_at")
+    actions = ("revoke",)
+    ordering = ("-id",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, "account") if obj else ()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {
+            "requests_per_minute": 1000,
+            "analytics_requests_per_minute": 100,
+        } | super().get_changeform_initial_data(request)
+
+    def save_model(self, request: HttpRequest, obj: AccessKey, form: ModelForm[AccessKey], change: bool) -> None:
+        names = ("scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
+        given: Any = {name: form.cleaned_data[name] for name in names}
+        if change:
+            services.update_access_key(obj, name=obj.name, by=staff_of(request), **given)
+            return
+        issued = services.create_access_key(obj.account, name=obj.name, by=staff_of(request), **given)
+        obj.__dict__.update(issued.row.__dict__)
+        request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
+
+    @admin.action(description="Revoke selected access keys (for good)")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AccessKey]) -> None:
+        for access_key in queryset.select_related("account"):
+            services.revoke_access_key(access_key, now=timezone.now(), by=staff_of(request))
+        self.message_user(request, f"{len(queryset)} access keys revoked: they stopped at once.")
+
+
+@admin.register(User)
+class UserAdmin(Desk):
+    list_display = ("name", "email", "account", "plan", "is_disabled", "created_at")
+    list_select_related = ("account", "subscription__plan")
+    list_filter = ("is_disabled", AccountFilter)
+    search_fields = ("name", "email")
+    autocomplete_fields = ("account",)
+    fields = ("account", "name", "email", "is_disabled")
+    actions = ("delete_users",)
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).filter(deleted_at=None)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account",) if obj else ()
+
+    @admin.display(description="plan")
+    def plan(self, user: User) -> str:
+        subscription = getattr(user, "subscription", None)
+        return str(subscription.plan or "") if subscription else ""
+
+    def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
+        given: Any = {name: form.cleaned_data[name] for name in ("name", "email", "is_disabled")}
+        if change:
+            services.update_user(obj, by=staff_of(request), **given)
+        else:
+            made = services.create_user(obj.account, by=staff_of(request), **given)
+            obj.__dict__.update(made.__dict__)
+
+    @admin.action(description="Delete selected users (their keys stop at once)")
+    def delete_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset.select_related("account"):
+            delete_user(user, now=timezone.now(), by=staff_of(request))
+        self.message_user(request, f"{len(queryset)} users deleted; their history stays.")

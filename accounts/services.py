@@ -58,6 +58,12 @@ def create_account(name: str, *, by: Actor) -> Account:
 
 
 @transaction.atomic
+def rename_account(account: Account, *, name: str, by: Actor) -> None:
+    account.name = name
+    account.save(update_fields=["name", "updated_at"])
+
+
+@transaction.atomic
 def create_access_key(
     account: Account, *, name: str, by: Actor, **given: Unpack[AccessKeySettings]
 ) -> Issued[AccessKey]:

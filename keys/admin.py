@@ -1,1 +1,156 @@
-"""The staff's pages of this app."""
+"""The staff's pages of API keys, and of the ledger, which nobody edits."""
+
+from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, show_secret, staff_of
+from keys import models, services
+from keys.models import ApiKey, ApiKeyStatus
+
+KEY_FIELDS = ("name", "user", "plan", "status", "expires_at")
+
+
+class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        account = given.get("account") or self.instance.account
+        for name in ("user", "plan"):
+            if given.get(name) and given[name].account_id != account.pk:
+                raise ValidationError({name: f"This {name} is another account's."})
+        return given
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(Desk):
+    form = ApiKeyForm
+    list_display = ("name", "public_id", "account", "user", "plan", "secret", "status", "expires_at", "last_used_at")
+    list_select_related = ("account", "user", "plan")
+    list_filter = ("status", AccountFilter)
+    search_fields = ("public_id", "name", "user__name", "user__email", "secrets__last4")
+    autocomplete_fields = ("account", "user", "plan")
+    fields = ("account", *KEY_FIELDS)
+    actions = ("activate", "deactivate", "delete_keys")
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        return super().get_queryset(request).filter(deleted_at=None).prefetch_related("secrets")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = ("public_id", "secret", "last_used_at", "created_at", "links")
+        return ("account", *KEY_FIELDS, *shown) if obj else ("account", *KEY_FIELDS)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account", "public_id", "secret", "last_used_at", "created_at", "links") if obj else ()
+
+    @admin.display(description="secret")
+    def secret(self, api_key: ApiKey) -> str:
+        return ", ".join(secret.masked for secret in api_key.secrets.all())
+
+    @admin.display(description="more")
+    def links(self, api_key: ApiKey) -> str:
+        calls = f"{reverse('admin:keys_decision_changelist')}?account_id={api_key.account_id}&api_key_id={api_key.pk}"
+        regenerate = reverse("admin:keys_apikey_regenerate", args=[api_key.pk])
+        return format_html('<a href="{}">Its calls</a> · <a href="{}">Replace its secret</a>', calls, regenerate)
+
+    def get_urls(self) -> list[URLPattern]:
+        regenerate = self.admin_site.admin_view(self.regenerate)
+        return [path("<int:key_id>/regenerate/", regenerate, name="keys_apikey_regenerate"), *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[ApiKey], change: bool) -> None:
+        given: Any = {name: form.cleaned_data[name] for name in KEY_FIELDS}
+        if change:
+            services.update_api_key(obj, by=staff_of(request), **given)
+            return
+        issued = services.issue_api_key(obj.account, by=staff_of(request), **given)
+        obj.__dict__.update(issued.row.__dict__)
+        request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
+
+    def regenerate(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        """Asks once, then shows the new secret once."""
+        api_key = get_object_or_404(self.get_queryset(request).select_related("account"), pk=key_id)
+        if request.method == "POST" and self.has_change_permission(request, api_key):
+            issued = services.regenerate_api_key(api_key, by=staff_of(request))
+            self.log_change(request, api_key, "Replaced its secret.")
+            return show_secret(self, request, api_key, issued.secret)
+        context = {**self.admin_site.each_context(request), "title": f"Replace the secret of {api_key}?"}
+        return TemplateResponse(
+            request, "admin/confirm_regenerate.html", {**context, "opts": self.opts, "object": api_key}
+        )
+
+    @admin.action(description="Activate selected API keys")
+    def activate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        self._set_status(request, queryset, ApiKeyStatus.ACTIVE)
+
+    @admin.action(description="Deactivate selected API keys")
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        self._set_status(request, queryset, ApiKeyStatus.INACTIVE)
+
+    @admin.action(description="Delete selected API keys (they stop at once)")
+    def delete_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        for api_key in queryset.select_related("account"):
+            services.delete_api_key(api_key, now=timezone.now(), by=staff_of(request))
+        self.message_user(request, f"{len(queryset)} API keys deleted; their history stays.")
+
+    def _set_status(self, request: HttpRequest, queryset: QuerySet[ApiKey], status: ApiKeyStatus) -> None:
+        for api_key in queryset.select_related("account"):
+            services.update_api_key(api_key, by=staff_of(request), status=status)
+        self.message_user(request, f"{len(queryset)} API keys are now {status.label.lower()}.")
+
+
+@admin.register(models.ApiKeySecret)
+class ApiKeySecretAdmin(ReadOnlyDesk):
+    list_display = ("masked", "api_key", "account", "expires_at", "created_at")
+    list_select_related = ("api_key", "account")
+    fields = ("api_key", "account", "masked", "expires_at", "created_at")
+    search_fields = ("last4", "api_key__public_id")
+    ordering = ("-id",)
+
+
+@admin.register(models.Decision)
+class DecisionAdmin(AccountFirstDesk):
+    list_display = ("at", "outcome", "method", "endpoint", "api_key_id", "user_id", "cost", "ip")
+    list_filter = (AccountFilter, "outcome")
+
+
+@admin.register(models.UsageWindow)
+class UsageWindowAdmin(AccountFirstDesk):
+    list_display = (
+        "end", "start", "subject_kind", "subject_id", "key_id", "units_allowed", "calls_allowed", "calls_denied",
+    )  # fmt: skip
+    list_filter = (AccountFilter, "subject_kind")
+    ordering = ("-end", "-id")
+
+
+@admin.register(models.UsageHour)
+class UsageHourAdmin(AccountFirstDesk):
+    list_display = ("hour", "key_id", "user_id", "plan_id", "units_allowed", "calls_allowed", "calls_denied")
+    list_filter = (AccountFilter,)
+    ordering = ("-hour", "-id")
+
+
+@admin.register(models.StreamPosition)
+class StreamPositionAdmin(ReadOnlyDesk):
+    list_display = ("bucket", "last_id")
+
+
+@admin.register(models.PendingInvalidation)
+class PendingInvalidationAdmin(ReadOnlyDesk):
+    list_display = ("created_at", "bucket", "names")
+
+
+@admin.register(models.DeadEvent)
+class DeadEventAdmin(ReadOnlyDesk):
+    list_display = ("created_at", "bucket", "stream_id", "reason")
+    search_fields = ("reason",)

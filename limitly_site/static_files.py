@@ -6,8 +6,8 @@ from django.http import FileResponse, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 
-class StaticFiles(WhiteNoiseMiddleware):
-    """WhiteNoise streams a file by a synchronous iterator, which Django would read whole, with a warning, under ASGI."""
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # WhiteNoise has no types
+    """WhiteNoise streams by a synchronous iterator, which Django under ASGI would read whole, and warn of."""
 
     @staticmethod
     def serve(static_file: Any, request: Any) -> HttpResponse:

@@ -1,1 +1,85 @@
-"""The staff's pages of this app."""
+"""The staff's pages of plans and subscriptions."""
+
+from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.admin import AccountFilter, Desk, staff_of
+from keys.services import PlanInUse, delete_plan
+from plans import services
+from plans.models import Plan, Subscription
+
+PLAN_FIELDS = ("name", "description", "max_requests", "request_period", "is_active")
+
+
+@admin.register(Plan)
+class PlanAdmin(Desk):
+    list_display = ("name", "account", "max_requests", "request_period", "is_active", "public_id")
+    list_select_related = ("account",)
+    list_filter = ("is_active", "request_period", AccountFilter)
+    search_fields = ("name", "public_id")
+    autocomplete_fields = ("account",)
+    fields = ("account", *PLAN_FIELDS)
+    actions = ("delete_plans",)
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
+        return super().get_queryset(request).filter(deleted_at=None)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account", "public_id") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Plan, form: ModelForm[Plan], change: bool) -> None:
+        given: Any = {name: form.cleaned_data[name] for name in PLAN_FIELDS}
+        if change:
+            services.update_plan(obj, by=staff_of(request), **given)
+        else:
+            made = services.create_plan(obj.account, by=staff_of(request), **given)
+            obj.__dict__.update(made.__dict__)
+
+    @admin.action(description="Delete selected plans (those that nobody holds)")
+    def delete_plans(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
+        deleted = 0
+        for plan in queryset.select_related("account"):
+            try:
+                delete_plan(plan, now=timezone.now(), by=staff_of(request))
+                deleted += 1
+            except PlanInUse as refusal:
+                self.message_user(request, f"{plan}: {refusal}", messages.ERROR)
+        self.message_user(request, f"{deleted} plans deleted.")
+
+
+class SubscriptionForm(ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        user = given.get("user") or self.instance.user
+        if given.get("plan") and given["plan"].account_id != user.account_id:
+            raise ValidationError({"plan": "This plan is another account's."})
+        return given
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(Desk):
+    form = SubscriptionForm
+    list_display = ("user", "plan", "account", "custom_start", "since")
+    list_select_related = ("user", "plan", "account")
+    list_filter = (AccountFilter,)
+    search_fields = ("user__name", "user__email", "plan__name")
+    autocomplete_fields = ("user", "plan")
+    fields = ("user", "plan", "custom_start")
+    ordering = ("-id",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("user",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Subscription, form: ModelForm[Subscription], change: bool) -> None:
+        plan, start = form.cleaned_data["plan"], form.cleaned_data["custom_start"]
+        services.subscribe(obj.user, by=staff_of(request), plan=plan, custom_start=start)
+        obj.__dict__.update(Subscription.objects.get(user=obj.user).__dict__)
