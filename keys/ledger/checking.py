@@ -18,7 +18,8 @@ from keys.subjects import Subject
 
 COUNTERS_AT_ONCE = 1_000
 OF_BUCKET = "account_id IN (SELECT id FROM accounts_account WHERE bucket = %(bucket)s)"
-SUMS = "sum(cost) FILTER (WHERE outcome = 1), count(*) FILTER (WHERE outcome = 1), count(*) FILTER (WHERE outcome <> 1)"
+SUMS = """coalesce(sum(cost) FILTER (WHERE outcome = 1), 0), count(*) FILTER (WHERE outcome = 1),
+       count(*) FILTER (WHERE outcome <> 1)"""
 # Each names what differs, the ledger's sums, and the same reckoned from the decisions; at most 100 differences.
 WINDOWS_AGAINST_DECISIONS = f"""
 WITH kept AS (
@@ -32,7 +33,7 @@ SELECT account_id, subject_kind || subject_id, key_id, start, units, allowed, de
   FROM kept AS k (account_id, subject_kind, subject_id, key_id, start, "end", units, allowed, denied)
   FULL JOIN reckoned AS r (account_id, subject_kind, subject_id, key_id, start, "end", units_2, allowed_2, denied_2)
  USING (account_id, subject_kind, subject_id, key_id, start, "end")
- WHERE (units, allowed, denied) IS DISTINCT FROM (coalesce(units_2, 0), allowed_2, denied_2) LIMIT 100
+ WHERE (units, allowed, denied) IS DISTINCT FROM (units_2, allowed_2, denied_2) LIMIT 100
 """  # noqa: S608  # constants of this module alone
 HOURS_AGAINST_DECISIONS = f"""
 WITH kept AS (
@@ -45,7 +46,7 @@ SELECT account_id, 'hour', key_id, hour, units, allowed, denied, units_2, allowe
   FROM kept AS k (account_id, key_id, user_id, plan_id, hour, units, allowed, denied)
   FULL JOIN reckoned AS r (account_id, key_id, user_id, plan_id, hour, units_2, allowed_2, denied_2)
  USING (account_id, key_id, user_id, plan_id, hour)
- WHERE (units, allowed, denied) IS DISTINCT FROM (coalesce(units_2, 0), allowed_2, denied_2) LIMIT 100
+ WHERE (units, allowed, denied) IS DISTINCT FROM (units_2, allowed_2, denied_2) LIMIT 100
 """  # noqa: S608  # constants of this module alone
 
 

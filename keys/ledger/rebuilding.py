@@ -1,0 +1,76 @@
+"""Reckoning windows and hours anew from the decisions that bear them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from accounts.secrets import BUCKETS, Bucket
+from keys.ledger.checking import OF_BUCKET, SUMS
+from keys.ledger.partitions import DecisionPartitions
+from keys.models import StreamPosition
+
+CLEAR = """
+UPDATE {table} SET units_allowed = 0, calls_allowed = 0, calls_denied = 0
+ WHERE {since} >= %(since)s AND {of_bucket}
+"""
+SET = """DO UPDATE SET units_allowed = excluded.units_allowed, calls_allowed = excluded.calls_allowed,
+                      calls_denied = excluded.calls_denied"""
+WINDOWS = f"""
+INSERT INTO keys_usagewindow (account_id, subject_kind, subject_id, key_id, start, "end",
+                              units_allowed, calls_allowed, calls_denied, units_adjusted)
+SELECT account_id, subject_kind, subject_id, api_key_id, window_start, window_end, {SUMS}, 0
+  FROM keys_decision WHERE window_start >= %(since)s AND {OF_BUCKET} GROUP BY 1, 2, 3, 4, 5, 6
+ON CONFLICT (account_id, subject_kind, subject_id, "end", start, key_id) {SET}
+"""  # noqa: S608  # constants alone
+HOURS = f"""
+INSERT INTO keys_usagehour (account_id, key_id, user_id, plan_id, hour,
+                            units_allowed, calls_allowed, calls_denied, units_adjusted)
+SELECT account_id, api_key_id, coalesce(user_id, 0), coalesce(plan_id, 0), date_trunc('hour', at, 'UTC'),
+       {SUMS}, 0
+  FROM keys_decision WHERE at >= %(since)s AND {OF_BUCKET} GROUP BY 1, 2, 3, 4, 5
+ON CONFLICT (account_id, key_id, hour, user_id, plan_id) {SET}
+"""  # noqa: S608  # constants alone
+COUNT = """
+SELECT count(*) FILTER (WHERE {since} >= %(since)s), count(*) FILTER (WHERE {since} < %(since)s)
+  FROM {table} WHERE {of_bucket}
+"""
+TABLES = {"keys_usagewindow": ("start", WINDOWS), "keys_usagehour": ("hour", HOURS)}
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """Rows reckoned anew, and those left as they were because their decisions are no longer kept."""
+
+    rebuilt: int = 0
+    left: int = 0
+
+
+def rebuild_bucket(bucket: Bucket) -> Rebuilt:
+    """Windows and hours that lie wholly in the kept decisions; adjustments stay. Drains of the bucket wait."""
+    since = DecisionPartitions().kept_since()
+    result = Rebuilt()
+    if since is None:
+        return result
+    with transaction.atomic():
+        StreamPosition.objects.select_for_update().get(bucket=bucket)
+        for table, (column, insert) in TABLES.items():
+            _rebuild(table, column, insert, since, bucket, result)
+    return result
+
+
+def all_buckets() -> Iterable[Bucket]:
+    return (Bucket(number) for number in range(BUCKETS))
+
+
+def _rebuild(table: str, column: str, insert: str, since: datetime, bucket: Bucket, result: Rebuilt) -> None:
+    given: dict[str, datetime | int] = {"since": since, "bucket": bucket}
+    named = {"table": table, "since": column, "of_bucket": OF_BUCKET}
+    with connection.cursor() as cursor:
+        cursor.execute(CLEAR.format(**named), given)
+        cursor.execute(insert, given)
+        cursor.execute(COUNT.format(**named), given)
+        rebuilt, left = cursor.fetchone()
+    result.rebuilt += rebuilt
+    result.left += left
