@@ -35,7 +35,7 @@ class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
 @admin.register(ApiKey)
 class ApiKeyAdmin(Desk):
     form = ApiKeyForm
-    list_display = ("name", "public_id", "account", "user", "plan", "secret", "status", "expires_at", "last_used_at")
+    list_display = ("name", "secret", "status", "account", "user", "plan", "expires_at", "last_used_at")
     list_select_related = ("account", "user", "plan")
     list_filter = ("status", AccountFilter)
     search_fields = ("public_id", "name", "user__name", "user__email", "secrets__last4")

@@ -2,13 +2,16 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
+admin.site.site_url = None  # there is no other site to view
 urlpatterns = [
     path("v1/", include("keys.api.docs_urls")),
     path("v1/", include("keys.api.urls")),
     path("functions/v1/", include("keys.api.urls")),
     path("", include("keys.api.health_urls")),
     path("admin/", admin.site.urls),
+    path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
 
 handler400 = "accounts.api.errors.bad_request"
