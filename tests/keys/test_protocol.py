@@ -1,13 +1,10 @@
 """DESIGN 5a, one sentence, one test: decide, fill, invalidate, open, and what holds because of them."""
 
-import json
-import time
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -15,88 +12,18 @@ from accounts import services as accounts
 from accounts.secrets import Bucket, bucket_of, digest_of
 from keys import invalidation
 from keys import services as keys
-from keys.events import head_name, stream_name, to_ms
+from keys.events import head_name, stream_name
 from keys.invalidation import NotYetInForce, resend_invalidations
-from keys.ledger import opening
 from keys.ledger.drain import drain_bucket
-from keys.models import PendingInvalidation, StreamPosition, UsageWindow
+from keys.models import PendingInvalidation
 from keys.validation import fills
 from keys.validation import store as store_module
-from keys.validation.store import SCRIPT, StoreUnavailable
+from keys.validation.store import StoreUnavailable
 from keys.validation.verdicts import Verdict
-from tests.cast import BY, IssuedKey, Tenant
+from tests.cast import BY, Tenant
 from tests.conftest import Decisions
+from tests.decision_script import HOUR_MS, Script
 from tests.store_redis import StoreRedis
-
-HOUR_MS = 3_600_000
-
-
-class Script:
-    """decide.lua called by hand, for one tenant and key."""
-
-    def __init__(self, client: StoreRedis, tenant: Tenant, key: IssuedKey) -> None:
-        self.client, self.tenant, self.key = client, tenant, key
-        self.bucket = Bucket(tenant.account.bucket)
-        self.run = client.info("server")["run_id"]
-
-    @property
-    def head(self) -> dict[str, str]:
-        return self.client.hgetall(head_name(self.bucket))
-
-    def __call__(
-        self, *, fill: object = None, nonce: str = "", inv: str = "", final: str = "", **other: Any
-    ) -> list[Any]:
-        digests = digest_of(self.tenant.secret).hex(), digest_of(self.key.secret).hex()
-        arguments = [
-            other.get("run", self.run), other.get("mode", "decide"), *digests, other.get("cost", 1), "GET", "/o", "",
-            "limitly", other.get("stream_max", 1000), json.dumps(fill) if fill else "", nonce, inv, final,
-        ]  # fmt: skip
-        names = head_name(self.bucket), stream_name(self.bucket)
-        reply: list[Any] = self.client.eval(SCRIPT, 2, *names, *arguments)
-        return reply
-
-    def fill(
-        self,
-        *,
-        used: int = 0,
-        limit: int = 10,
-        since_ms: int = -HOUR_MS,
-        until_ms: int = HOUR_MS,
-        next_used: int = 0,
-    ) -> dict[str, Any]:
-        """What a fill would say, its window moved to now + since_ms .. now + until_ms."""
-        now = to_ms(timezone.now())
-        account, key, plan = self.tenant.account.pk, self.key.api_key.pk, 7
-        subject = f"k{key}"
-        span = now + since_ms, now + until_ms
-        return {
-            "snapshots": {
-                f"a:{digest_of(self.tenant.secret).hex()}": [self.tenant.access_key.pk, account, -1, 0, ""],
-                f"{account}:k:{digest_of(self.key.secret).hex()}": [key, 0, plan, True, 0, 0, subject],
-                f"{account}:p:{plan}": [limit, "day", "Gold"],
-                f"{account}:w:{subject}": ["day", *span, span[1] + HOUR_MS, next_used],
-            },
-            "counter": f"{subject}:{span[0]}:{span[1]}",
-            "used": used,
-        }
-
-    @property
-    def snapshots(self) -> list[str]:
-        return self.client.keys(f"*:{self.head['nonce']}:*")
-
-    @property
-    def counters(self) -> list[str]:
-        return self.client.keys("*:c:*")
-
-
-@pytest.fixture
-def script(stores: StoreRedis, alice: Tenant, decisions: Decisions) -> Script:
-    """Of an open bucket that remembers nothing of the key it will be asked about."""
-    decisions.decide(alice, "unknown")
-    key = alice.key(plan=alice.plan(10, "day"))
-    for name in stores.keys("*:a:*"):
-        stores.delete(name)
-    return Script(stores, alice, key)
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -341,61 +268,6 @@ def test_when_redis_is_away_the_change_is_saved_and_sent_later(
 
 def _unreachable() -> Any:
     raise RedisConnectionError("away")
-
-
-# --- open ---------------------------------------------------------------------------------------------------------
-def _open(client: StoreRedis, bucket: Bucket, run: str) -> str:
-    last_id = StreamPosition.objects.get(bucket=bucket).last_id
-    return str(client.eval(opening.SCRIPT, 2, head_name(bucket), stream_name(bucket), run, last_id, f"word of {run}"))
-
-
-def test_opening_twice_changes_nothing(script: Script) -> None:
-    head = script.head
-    assert _open(script.client, script.bucket, script.run) == "already"
-    assert script.head == head
-
-
-def test_a_whole_restart_keeps_the_life_and_forgets_the_snapshots(script: Script) -> None:
-    life, nonce = script.head["life"], script.head["nonce"]
-    assert _open(script.client, script.bucket, "after restart") == "whole"
-    assert script.head["life"] == life
-    assert script.head["nonce"] != nonce
-    assert script.head["inv"] == "0"
-
-
-def test_a_server_behind_the_ledger_begins_a_new_life_beyond_it(script: Script) -> None:
-    ahead = f"{to_ms(timezone.now()) + HOUR_MS}-5"
-    StreamPosition.objects.filter(bucket=script.bucket).update(last_id=ahead)
-    life = script.head["life"]
-    assert _open(script.client, script.bucket, "rolled back") == "behind"
-    assert script.head["life"] != life
-    assert [stream_id for stream_id, _ in script.client.xrange(stream_name(script.bucket))] == [ahead]
-
-
-def test_an_emptied_server_whose_clock_went_back_still_appends_beyond_the_ledger(
-    alice: Tenant, decisions: Decisions, stores: StoreRedis
-) -> None:
-    bucket = Bucket(alice.account.bucket)
-    ahead = f"{to_ms(timezone.now()) + HOUR_MS}-0"
-    StreamPosition.objects.filter(bucket=bucket).update(last_id=ahead)
-    key = alice.key(plan=alice.plan(10, "month"))
-    for _ in range(5):
-        decisions.decide(alice, key.secret)
-    assert drain_bucket(bucket) == 5
-    assert sum(UsageWindow.objects.values_list("units_allowed", flat=True)) == 5
-
-
-def test_opening_waits_for_a_drain_under_way(alice: Tenant, decisions: Decisions) -> None:
-    key = alice.key()
-    told = connection.settings_dict
-    dsn = {"dbname": told["NAME"], "user": told["USER"], "host": told["HOST"]}
-    with psycopg.connect(**dsn) as drain:
-        drain.execute("SELECT 1 FROM keys_streamposition WHERE bucket = %s FOR UPDATE", [alice.account.bucket])
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
-            decisions.decide(alice, key.secret)
-        assert time.monotonic() - began < 1
-    assert decisions.decide(alice, key.secret).verdict is Verdict.ALLOWED
 
 
 def test_a_script_that_the_server_forgot_is_sent_again(alice: Tenant, decisions: Decisions, stores: StoreRedis) -> None:
