@@ -24,7 +24,7 @@ lint: .venv/.for-test
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m mypy .
-	.venv/bin/python -m importlinter.cli lint
+	.venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 format: .venv/.for-test
 	.venv/bin/python -m ruff format .

@@ -6,8 +6,10 @@ import os
 import sys
 from typing import cast
 
+from limitly_site.environment import IS_WEB_PROCESS
+
 # A web process keeps its connections; this is set before the settings are read.
-os.environ.setdefault("LIMITLY_DATABASE_POOL", "8")
+os.environ[IS_WEB_PROCESS] = "1"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "limitly_site.settings")
 
 from django.core.asgi import get_asgi_application
@@ -30,7 +32,6 @@ from limitly_site.tether import tether_to_parent
 
 # Django's threads share the interpreter with validate: at Python's 5 ms a page costs every decision 5 ms (DESIGN 4).
 SWITCH_INTERVAL_S = 0.0005
-FILL_CONNECTIONS = 2
 HEALTHY = Answer(200, [(b"content-type", b"application/json")], b'{"status":"ok"}')
 # What Django's backend adds for itself; the rest of its parameters is how to connect.
 DJANGO_ONLY = frozenset({"context", "cursor_factory", "pool", "prepare_threshold", "client_encoding"})
@@ -106,7 +107,12 @@ def fill_pool() -> Pool:
     told["options"] = f"-c statement_timeout={statement_timeout_ms} -c TimeZone=UTC"
     told |= {"autocommit": True, "connect_timeout": 2}
     return AsyncConnectionPool(
-        kwargs=told, min_size=0, max_size=FILL_CONNECTIONS, timeout=ANSWER_WITHIN_S, open=False, name="fills"
+        kwargs=told,
+        min_size=0,
+        max_size=settings.LIMITLY_FILL_CONNECTIONS,
+        timeout=ANSWER_WITHIN_S,
+        open=False,
+        name="fills",
     )
 
 

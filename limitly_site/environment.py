@@ -8,6 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from limitly_site.stores import make_data_dir
 
+# Set by asgi.py in its own process before the settings are read; nobody else sets it.
+IS_WEB_PROCESS = "_LIMITLY_IS_WEB_PROCESS"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 

@@ -102,16 +102,17 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 # --- Database ---------------------------------------------------------------------------------------------------
-# Connections a process keeps; 0 = none. asgi.py sets it for web processes: workers and commands use no pool.
-LIMITLY_DATABASE_POOL = environment.integer("LIMITLY_DATABASE_POOL", 0, at_least=0, at_most=100)
+# What a web process keeps: connections of Django's, and of decisions that must look something up.
+LIMITLY_WEB_POOL = environment.integer("LIMITLY_WEB_POOL", 8, at_least=1, at_most=100)
+LIMITLY_FILL_CONNECTIONS = 2
 LIMITLY_POOL_WAIT_S = 5
 
 
 def _database() -> dict[str, Any]:
     """Django's DATABASES["default"], from DATABASE_URL or of the embedded PostgreSQL."""
     options: dict[str, Any] = {}
-    if LIMITLY_DATABASE_POOL:
-        options["pool"] = {"min_size": 1, "max_size": LIMITLY_DATABASE_POOL, "timeout": LIMITLY_POOL_WAIT_S}
+    if environment.flag(environment.IS_WEB_PROCESS):  # workers and commands keep one connection each
+        options["pool"] = {"min_size": 1, "max_size": LIMITLY_WEB_POOL, "timeout": LIMITLY_POOL_WAIT_S}
     common = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options, "TEST": {"SERIALIZE": False}}
     if not DATABASE_URL:
         stores = EMBEDDED_STORES
@@ -143,6 +144,8 @@ LIMITLY_READY_LAG_S = environment.integer("LIMITLY_READY_LAG_S", 60, at_least=5,
 
 # --- The web process --------------------------------------------------------------------------------------------
 LIMITLY_WEB = environment.choice("LIMITLY_WEB", "all", ("all", "hot", "site"))
+LIMITLY_WEB_PROCESSES = environment.integer("LIMITLY_WEB_PROCESSES", 1, at_least=1, at_most=64)
+LIMITLY_WORKERS = environment.integer("LIMITLY_WORKERS", 2, at_least=1, at_most=64)
 LIMITLY_DJANGO_CONCURRENCY = environment.integer("LIMITLY_DJANGO_CONCURRENCY", 8, at_least=1, at_most=64)
 # Bodies larger than this are refused outside validate (contract: 1 MiB).
 LIMITLY_BODY_MAX_BYTES = 1_048_576
@@ -195,6 +198,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["keys.api.openapi.only_documented"],
     "POSTPROCESSING_HOOKS": ["keys.api.openapi.complete"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,  # what it would guess, keys.api.openapi says; tests hold the document to it
     "AUTHENTICATION_WHITELIST": [],  # the document names the credentials itself
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -209,5 +213,5 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     # A caller's mistake is the caller's to read; our failures are logged as errors.
     "loggers": {"django.request": {"level": "ERROR"}},
-    "root": {"handlers": ["stderr"], "level": environment.text("LIMITLY_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": environment.choice("LIMITLY_LOG_LEVEL", "INFO", environment.LOG_LEVELS)},
 }

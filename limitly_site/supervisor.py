@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import IO
 from urllib.error import URLError
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from limitly_site import environment
 from limitly_site.holding import hold_embedded_stores
 from limitly_site.stores import StoresFailed
 
@@ -148,11 +152,11 @@ def _kill_group(leader: int) -> None:
 
 
 # --- make run -----------------------------------------------------------------------------------------------------
-def services(host: str, port: int) -> list[Service]:
+def services(host: str, port: int, *, web_processes: int, workers: int) -> list[Service]:
     python = sys.executable
-    web = f"-m granian --interface asgi --host {host} --port {port} --workers 1 --loop uvloop"
+    web = f"-m granian --interface asgi --host {host} --port {port} --workers {web_processes} --loop uvloop"
     celery = "-m celery --quiet -A limitly_site"
-    worker = f"{celery} worker --queues ledger,celery --concurrency 2 --loglevel WARNING --without-mingle"
+    worker = f"{celery} worker --queues ledger,celery --concurrency {workers} --loglevel WARNING --without-mingle"
     beat = f"{celery} beat --loglevel WARNING"
     # As root, as in a container, the worker would say at length that it should not be.
     unasked = ("-W", "ignore:You're running the worker")
@@ -172,24 +176,30 @@ def services(host: str, port: int) -> list[Service]:
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "limitly_site.settings")
-    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
+    try:
+        return _run(
+            environment.text("HOST", "127.0.0.1"), environment.integer("PORT", 8000, at_least=1, at_most=65_535)
+        )
+    except (StoresFailed, ImproperlyConfigured) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(host: str, port: int) -> int:
     if not _is_free(host, port):
         print(
             f"Port {port} of {host} is taken. Stop what listens there, or give another: PORT=8001 make run",
             file=sys.stderr,
         )
         return 1
-    try:
-        hold = hold_embedded_stores()
-    except StoresFailed as error:
-        print(error, file=sys.stderr)
-        return 1
-    with hold:
+    with hold_embedded_stores():
         first_start = subprocess.run([sys.executable, "manage.py", "first_start"], cwd=ROOT, check=False)
         if first_start.returncode:
             return first_start.returncode
         threading.Thread(target=_announce, args=(host, port), daemon=True).start()
-        return Supervisor(services(host, port), out=sys.stdout).run()
+        web_processes, workers = settings.LIMITLY_WEB_PROCESSES, settings.LIMITLY_WORKERS
+        started = services(host, port, web_processes=web_processes, workers=workers)
+        return Supervisor(started, out=sys.stdout).run()
 
 
 def _is_free(host: str, port: int) -> bool:
