@@ -1,19 +1,39 @@
 """How an event stands in a bucket's stream, and which row of the ledger it becomes.
 
-The short field names are decide.lua's: a stream of millions of events lives in Redis's memory (about 100 bytes each).
+decide.lua writes it as one line of words, in the order of RECORD: a stream of millions of events lives in Redis's
+memory (about 90 bytes each), and a drain reads thousands a second.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from accounts.secrets import Bucket
 from keys.models import Outcome
 from keys.subjects import Subject
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIELD: Final = "e"  # the one field of an event in the stream
+# The endpoint comes last: it alone may hold spaces. The window is start:end in ms. What is not there is "-", 0 or 0:0.
+RECORD: Final = (
+    "account_id",
+    "access_key_id",
+    "api_key_id",
+    "user_id",
+    "plan_id",
+    "subject",
+    "window",
+    "outcome",
+    "cost",
+    "method",
+    "ip",
+    "endpoint",
+)
+_OUTCOMES: Final = {str(outcome.value): outcome for outcome in Outcome}
 
 
 def head_name(bucket: Bucket) -> str:
@@ -55,8 +75,7 @@ class StreamId(NamedTuple):
         return StreamId(self.ms, self.seq + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(msgspec.Struct, frozen=True, gc=False):
     """The window that a decision was counted in."""
 
     subject: Subject
@@ -64,12 +83,12 @@ class Spent:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One decision on the record; `spent` is None where no window was touched (refused before the quota)."""
 
     bucket: Bucket
     stream_id: StreamId
+    at: datetime
     account_id: int
     access_key_id: int
     api_key_id: int
@@ -83,10 +102,6 @@ class Event:
     ip: str | None
 
     @property
-    def at(self) -> datetime:
-        return from_ms(self.stream_id.ms)
-
-    @property
     def id(self) -> UUID:
         return decision_id(self.bucket, self.stream_id)
 
@@ -97,24 +112,31 @@ class Event:
     @classmethod
     def parse(cls, bucket: Bucket, stream_id: str, fields: Mapping[str, str]) -> "Event":
         """Of the stream's own words. Errors: KeyError, ValueError when it is none that decide.lua wrote."""
-        spent = None
-        if fields["s"]:
-            spent = Spent(Subject.parse(fields["s"]), from_ms(int(fields["b"])), from_ms(int(fields["e"])))
+        words = fields[FIELD].split(" ", len(RECORD) - 1)
+        account, access_key, api_key, user, plan, subject, window, outcome, cost, method, ip, endpoint = words
+        place = StreamId.parse(stream_id)
         return cls(
-            bucket=bucket,
-            stream_id=StreamId.parse(stream_id),
-            account_id=int(fields["a"]),
-            access_key_id=int(fields["x"]),
-            api_key_id=int(fields["k"]),
-            user_id=int(fields["u"]) or None,
-            plan_id=int(fields["p"]) or None,
-            spent=spent,
-            outcome=Outcome(int(fields["o"])),
-            cost=int(fields["c"]),
-            method=fields["m"],
-            endpoint=fields["t"],
-            ip=fields["i"] or None,
+            bucket,
+            place,
+            from_ms(place.ms),
+            int(account),
+            int(access_key),
+            int(api_key),
+            int(user) or None,
+            int(plan) or None,
+            None if subject == "-" else _spent(subject, window),
+            _OUTCOMES[outcome],
+            int(cost),
+            method,
+            endpoint,
+            None if ip == "-" else ip,
         )
+
+
+@lru_cache(maxsize=16_384)
+def _spent(subject: str, window: str) -> Spent:
+    start_ms, end_ms = window.split(":")
+    return Spent(Subject.parse(subject), from_ms(int(start_ms)), from_ms(int(end_ms)))
 
 
 def decision_id(bucket: Bucket, stream_id: StreamId) -> UUID:

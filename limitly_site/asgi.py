@@ -1,6 +1,7 @@
 """The ASGI application of a web process: validate to its thin app, all else, admitted and bounded, to Django."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import sys
@@ -119,6 +120,8 @@ def fill_pool() -> Pool:
 if multiprocessing.parent_process() is not None:  # a server's worker process: not to outlive the server
     tether_to_parent()
 sys.setswitchinterval(SWITCH_INTERVAL_S)
+gc.collect()
+gc.freeze()  # what is loaded stays: without this each full collection walks all of Django while decisions wait
 _hold = hold_embedded_stores()
 _hold.__enter__()  # until the process ends
 application = Application(cast(App, django_application), role=settings.LIMITLY_WEB)

@@ -1,6 +1,6 @@
 """A process that ends with its parent, however that ends: no orphan holds a port, a lock or the stores.
 
-As a program it tethers itself and becomes another: `python -m limitly_site.tether COMMAND…`.
+As a program it tethers itself and becomes another: `python -m limitly_site.tether NICENESS COMMAND…`.
 """
 
 import ctypes
@@ -25,4 +25,5 @@ def tether_to_parent(by: signal.Signals = signal.SIGTERM) -> None:
 
 if __name__ == "__main__":
     tether_to_parent()
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  # the supervisor's own command
+    os.nice(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  # the supervisor's own command

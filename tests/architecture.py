@@ -26,7 +26,7 @@ READERS = frozenset({"text", "flag", "integer", "choice", "words", "secret_key"}
 
 def source_files(root: Path, *folders: str) -> Iterator[Path]:
     for folder in folders:
-        yield from sorted((root / folder).rglob("*.py"))
+        yield from sorted(file for file in (root / folder).rglob("*.py") if ".venv" not in file.parts)
 
 
 def modules(root: Path) -> set[str]:

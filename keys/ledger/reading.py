@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from accounts.models import Account
 from accounts.secrets import Bucket
-from keys.events import Event, StreamId, counter_name, from_ms, head_name, stream_name
+from keys.events import FIELD, Event, StreamId, counter_name, from_ms, head_name, stream_name
 from keys.models import StreamPosition, UsageWindow
 from keys.redis import Entry, client
 from keys.subjects import Subject
@@ -74,7 +74,7 @@ def used_units(account: Account, subject: Subject, window: Window) -> int:
 
 def _event(bucket: Bucket, account: Account, entry: Entry) -> Event | None:
     stream_id, fields = entry
-    if fields.get("a") != str(account.pk):
+    if not fields.get(FIELD, "").startswith(f"{account.pk} "):
         return None
     try:
         return Event.parse(bucket, stream_id, fields)

@@ -1,15 +1,15 @@
 """The ledger's statements: decisions by COPY, sums by upsert, in the caller's transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
-from keys.events import Event
-from keys.models import SubjectKind
+from keys.events import Event, Spent, from_ms
 
 COPY_DECISIONS = """
 COPY keys_decision (id, at, account_id, access_key_id, api_key_id, user_id, plan_id, subject_kind, subject_id,
@@ -48,6 +48,9 @@ WITH used AS (SELECT * FROM unnest(%s::bigint[], %s::timestamptz[]) AS u (id, at
 UPDATE {table} AS t SET last_used_at = greatest(t.last_used_at, used.at)
   FROM used JOIN free USING (id) WHERE t.id = used.id
 """
+
+
+HOUR_MS = 3_600_000
 
 
 class WindowKey(NamedTuple):
@@ -100,7 +103,7 @@ def tally_hours(events: Iterable[Event]) -> dict[HourKey, Sum]:
     """Sums by clock hour, key, user and plan of all events."""
     sums: defaultdict[HourKey, Sum] = defaultdict(Sum)
     for event in events:
-        hour = event.at.replace(minute=0, second=0, microsecond=0)
+        hour = _hour(event.stream_id.ms // HOUR_MS)
         key = HourKey(event.account_id, event.api_key_id, event.user_id or 0, event.plan_id or 0, hour)
         sums[key].add(event)
     return sums
@@ -127,31 +130,45 @@ def touch_last_used(cursor: CursorWrapper, events: Iterable[Event]) -> None:
     for event in events:
         api_keys[event.api_key_id] = access_keys[event.access_key_id] = event.at
     for table, used in (("keys_apikey", api_keys), ("accounts_accesskey", access_keys)):
-        cursor.execute(TOUCH.format(table=table), [list(used), list(used.values())])
+        cursor.execute(TOUCH.format(table=table), [_array(used), _array(used.values())])
 
 
 def _upsert(cursor: CursorWrapper, statement: str, sums: dict[WindowKey, Sum] | dict[HourKey, Sum]) -> None:
     """Rows in one order everywhere, so that two transactions never wait for each other in a circle."""
     if not sums:
         return
-    rows: Sequence[tuple[object, ...]] = sorted((*key, *total.values) for key, total in sums.items())
-    cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+    rows = sorted((*key, *total.values) for key, total in sums.items())
+    cursor.execute(statement, [_array(column) for column in zip(*rows, strict=True)])
 
 
-def _decision_row(event: Event) -> tuple[object, ...]:
-    spent = event.spent
-    subject: tuple[object, ...] = ("", None, None, None)
-    if spent:
-        subject = (SubjectKind(spent.subject.kind).value, spent.subject.id, spent.start, spent.end)
+def _array(values: Iterable[int | str | datetime]) -> str:
+    """An array's text. Psycopg's own would look for quotes in each value; numbers, letters and instants have none."""
+    return "{" + ",".join([each.isoformat() if isinstance(each, datetime) else str(each) for each in values]) + "}"
+
+
+@lru_cache(maxsize=64)
+def _hour(number: int) -> datetime:
+    return from_ms(number * HOUR_MS)
+
+
+@lru_cache(maxsize=16_384)
+def _window_columns(spent: Spent | None) -> tuple[str, int | None, str | None, str | None]:
+    if spent is None:
+        return "", None, None, None
+    return spent.subject.kind.value, spent.subject.id, spent.start.isoformat(), spent.end.isoformat()
+
+
+def _decision_row(event: Event) -> tuple[int | str | None, ...]:
+    """Instants and ids as text: psycopg writes text and numbers natively, all else one Python call a value."""
     return (
-        event.id,
-        event.at,
+        event.id.hex,
+        event.at.isoformat(),
         event.account_id,
         event.access_key_id,
         event.api_key_id,
         event.user_id,
         event.plan_id,
-        *subject,
+        *_window_columns(event.spent),
         event.outcome.value,
         event.cost,
         event.method,

@@ -12,16 +12,16 @@
 --                  ALLOWED | OVER_QUOTA: all eleven, plan name false without a plan
 
 local SNAPSHOT_MS, NONE_MS, COUNTER_MS, MINUTE_MS = 600000, 10000, 172800000, 60000
-local OUTCOMES = {ALLOWED = 1, OVER_QUOTA = 2, KEY_DISABLED = 3, KEY_EXPIRED = 4, USER_DISABLED = 5}
 local run, mode, cost = ARGV[1], ARGV[2], tonumber(ARGV[5])
+local call, format = redis.call, string.format
 
-local head = redis.call('HMGET', KEYS[1], 'run', 'life', 'nonce', 'inv')
+local head = call('HMGET', KEYS[1], 'run', 'life', 'nonce', 'inv')
 local life, nonce, inv = head[2], head[3], head[4]
 if head[1] ~= run then return {'CLOSED'} end
 local tag = string.sub(KEYS[1], 1, -5)
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local miss = {'MISS', nonce, inv, now}
+local function miss() return {'MISS', nonce, inv, now} end
 
 local fill
 if ARGV[11] ~= '' and ARGV[12] == nonce and (ARGV[13] == inv or ARGV[14] == '1') then
@@ -29,9 +29,9 @@ if ARGV[11] ~= '' and ARGV[12] == nonce and (ARGV[13] == inv or ARGV[14] == '1')
   if ARGV[13] == inv then
     for name, snapshot in pairs(fill.snapshots) do
       if snapshot then
-        redis.call('SET', tag .. nonce .. ':' .. name, cmsgpack.pack(snapshot), 'PX', SNAPSHOT_MS)
+        call('SET', tag .. nonce .. ':' .. name, cmsgpack.pack(snapshot), 'PX', SNAPSHOT_MS)
       else
-        redis.call('SET', tag .. nonce .. ':' .. name, '', 'PX', NONE_MS)
+        call('SET', tag .. nonce .. ':' .. name, '', 'PX', NONE_MS)
       end
     end
   end
@@ -40,27 +40,26 @@ end
 -- A list of values; false when it is known that there is none; nil when it is not known.
 local function recall(name)
   if fill and fill.snapshots[name] ~= nil then return fill.snapshots[name] end
-  local packed = redis.call('GET', tag .. nonce .. ':' .. name)
+  local packed = call('GET', tag .. nonce .. ':' .. name)
   if not packed then return nil end
   return packed ~= '' and cmsgpack.unpack(packed)
 end
 
 -- The access key and its minute.
 local access = recall('a:' .. ARGV[3])
-if access == nil then return miss end
+if access == nil then return miss() end
 if not access then return {'UNAUTHORIZED'} end
 local access_id, account, budget, access_expires, scopes = unpack(access)
 if access_expires > 0 and now >= access_expires then return {'UNAUTHORIZED'} end
 local minute_name, left = nil, -1
 if budget >= 0 then
-  minute_name = string.format('%sm:%.0f:%.0f', tag, access_id, math.floor(now / MINUTE_MS))
-  left = budget - tonumber(redis.call('GET', minute_name) or 0)
+  minute_name = format('%sm:%.0f:%.0f', tag, access_id, math.floor(now / MINUTE_MS))
+  left = budget - tonumber(call('GET', minute_name) or 0)
   if left <= 0 then return {'BUSY', now, budget, 0, access_id, account} end
 end
 local function answer(outcome, ...)
   if minute_name then
-    redis.call('INCR', minute_name)
-    redis.call('PEXPIRE', minute_name, 2 * MINUTE_MS)
+    if call('INCR', minute_name) == 1 then call('PEXPIRE', minute_name, 2 * MINUTE_MS) end
     left = left - 1
   end
   return {outcome, now, budget, left, access_id, account, ...}
@@ -69,67 +68,68 @@ if scopes ~= '' and not string.find(scopes, ARGV[9], 1, true) then return answer
 if mode == 'admit' then return answer('ADMITTED') end
 
 -- The api key.
-local prefix = string.format('%.0f:', account)
+local prefix = format('%.0f:', account)
 local key = recall(prefix .. 'k:' .. ARGV[4])
-if key == nil then return miss end
+if key == nil then return miss() end
 if not key then return answer('NOT_FOUND') end
 local key_id, user_id, plan_id, active, key_expires, secret_expires, subject = unpack(key)
 if secret_expires > 0 and now >= secret_expires then return answer('NOT_FOUND') end
-if mode == 'decide' and redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[10]) then return {'FULL'} end
+if mode == 'decide' and call('XLEN', KEYS[2]) >= tonumber(ARGV[10]) then return {'FULL'} end
 
-local function log(outcome, logged_subject, first, last)
+-- One event: the words of keys/events.py RECORD. (One field costs half the time of thirteen.)
+-- `code` is the outcome in the ledger (keys/models.py Outcome).
+local function log(code, logged_subject, span)
   if mode ~= 'decide' then return end
-  redis.call('XADD', KEYS[2], '*', 'a', string.format('%.0f', account), 'x', string.format('%.0f', access_id),
-    'k', string.format('%.0f', key_id), 'u', string.format('%.0f', user_id), 'p', string.format('%.0f', plan_id),
-    's', logged_subject, 'b', string.format('%.0f', first), 'e', string.format('%.0f', last),
-    'o', OUTCOMES[outcome], 'c', ARGV[5], 'm', ARGV[6], 't', ARGV[7], 'i', ARGV[8])
+  local who = format('%.0f %.0f %.0f %.0f %.0f ', account, access_id, key_id, user_id, plan_id)
+  local ip = ARGV[8] ~= '' and ARGV[8] or '-'
+  call('XADD', KEYS[2], '*', 'e', who .. table.concat({logged_subject, span, code, ARGV[5], ARGV[6], ip, ARGV[7]}, ' '))
 end
-local function refuse(outcome)
-  log(outcome, '', 0, 0)
+local function refuse(outcome, code)
+  log(code, '-', '0:0')
   return answer(outcome)
 end
-if not active then return refuse('KEY_DISABLED') end
-if key_expires > 0 and now >= key_expires then return refuse('KEY_EXPIRED') end
+if not active then return refuse('KEY_DISABLED', 3) end
+if key_expires > 0 and now >= key_expires then return refuse('KEY_EXPIRED', 4) end
 
 -- The user, the plan and the window that counts.
 local anchor = ''
 if user_id > 0 then
-  local user = recall(prefix .. string.format('u:%.0f', user_id))
-  if not user then return miss end
+  local user = recall(prefix .. format('u:%.0f', user_id))
+  if not user then return miss() end
   local disabled, user_plan_id, user_anchor, user_subject = unpack(user)
-  if disabled then return refuse('USER_DISABLED') end
+  if disabled then return refuse('USER_DISABLED', 5) end
   if plan_id == 0 then plan_id, anchor, subject = user_plan_id, user_anchor, user_subject end
 end
 local limit, period, plan_name = -1, 'month', false
 if plan_id > 0 then
-  local plan = recall(prefix .. string.format('p:%.0f', plan_id))
-  if not plan then return miss end
+  local plan = recall(prefix .. format('p:%.0f', plan_id))
+  if not plan then return miss() end
   limit, period, plan_name = unpack(plan)
 end
 local window = recall(prefix .. 'w:' .. subject)
-if not window then return miss end
+if not window then return miss() end
 local made_for, first, last, next_last, next_used = unpack(window)
-if made_for ~= period .. anchor then return miss end
+if made_for ~= period .. anchor then return miss() end
 local succeeds = now >= last and now < next_last
 if succeeds then first, last = last, next_last end
-if now < first or now >= last then return miss end
+if now < first or now >= last then return miss() end
 
 -- Its counter, and the verdict.
-local span = string.format('%.0f:%.0f', first, last)
+local span = format('%.0f:%.0f', first, last)
 local counter_name = tag .. prefix .. 'c:' .. subject .. ':' .. span
-local counter = redis.call('HMGET', counter_name, 'life', 'used')
+local counter = call('HMGET', counter_name, 'life', 'used')
 local used = tonumber(counter[2])
 if counter[1] ~= life then
   if fill and fill.counter == subject .. ':' .. span then used = fill.used
   elseif succeeds then used = next_used
-  else return miss end
-  redis.call('HSET', counter_name, 'life', life, 'used', string.format('%.0f', used))
-  redis.call('PEXPIREAT', counter_name, string.format('%.0f', last + COUNTER_MS))
+  else return miss() end
+  call('HSET', counter_name, 'life', life, 'used', format('%.0f', used))
+  call('PEXPIREAT', counter_name, format('%.0f', last + COUNTER_MS))
 end
 local outcome = (limit < 0 or used + cost <= limit) and 'ALLOWED' or 'OVER_QUOTA'
 if outcome == 'ALLOWED' then
   used = used + cost
-  if mode == 'decide' and cost > 0 then redis.call('HINCRBY', counter_name, 'used', ARGV[5]) end
+  if mode == 'decide' and cost > 0 then call('HINCRBY', counter_name, 'used', ARGV[5]) end
 end
-log(outcome, subject, first, last)
+log(outcome == 'ALLOWED' and 1 or 2, subject, span)
 return answer(outcome, used, limit, plan_name, first, last)

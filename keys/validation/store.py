@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,8 @@ ANSWER_WITHIN_S: Final = 0.3  # one answer of Redis; one SELECT
 DECIDE_WITHIN_S: Final = 0.9  # all of them together
 FILLS_AT_ONCE: Final = 8
 ATTEMPTS: Final = 12
+_UNASKED: Final[list[Any]] = [b"UNASKED"]
+UNDECIDED: Final = frozenset({b"MISS", b"CLOSED", b"FULL", b"UNASKED"})
 # From this fill on it decides its own call although something was changed meanwhile: a tenant may write all the time.
 INSISTING_FILL: Final = 3
 
@@ -34,8 +35,7 @@ class StoreUnavailable(Exception):
     """No decision within its time. It may have been made: it must not be asked for again on the caller's behalf."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(msgspec.Struct, frozen=True, gc=False):
     """What does not change while one decision is sought: the script's first ten arguments and their digests."""
 
     bucket: Bucket
@@ -84,19 +84,24 @@ class DecisionStore:
 
     # --- private ---
     async def _answer(self, question: _Question) -> Decision:
+        """Warm, one call of the script, which has a time of its own; a timer would cost as much as all of it."""
+        since = asyncio.get_running_loop().time()
+        connection, reply = self._connection, _UNASKED
         try:
-            async with asyncio.timeout(DECIDE_WITHIN_S):
-                return read_reply(await self._ask_until_decided(question))
+            if connection is not None and not connection.is_closed:
+                reply = await self._call_script(connection, question, _NO_FILL)
+            if reply[0] in UNDECIDED:
+                async with asyncio.timeout_at(since + DECIDE_WITHIN_S):
+                    reply = await self._ask_until_decided(question, reply)
+            return read_reply(reply)
         except (RedisUnavailable, hiredis.HiredisError, psycopg.Error, TimeoutError) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
-    async def _ask_until_decided(self, question: _Question) -> list[Any]:
+    async def _ask_until_decided(self, question: _Question, reply: list[Any]) -> list[Any]:
+        """Goes on from the script's last reply, or asks it for the first time."""
         fill, fills = _NO_FILL, 0
         for _ in range(ATTEMPTS):
-            connection = self._connection
-            if connection is None or connection.is_closed:
-                connection = await self._connect()
-            reply = await self._call_script(connection, question, fill)
+            connection = await self._live_connection()
             match reply[0]:
                 case b"MISS":
                     fills += 1
@@ -106,8 +111,9 @@ class DecisionStore:
                     await self._open(connection, question.bucket)
                 case b"FULL":
                     raise StoreUnavailable("the stream of events is full: is the worker draining it?")
-                case _:
-                    return reply
+            reply = await self._call_script(connection, question, fill)
+            if reply[0] not in UNDECIDED:
+                return reply
         raise StoreUnavailable(f"undecided after {ATTEMPTS} attempts")
 
     async def _call_script(self, connection: RedisConnection, question: _Question, fill: _Fill) -> list[Any]:
@@ -142,8 +148,10 @@ class DecisionStore:
         async with self._fill_slot(), self._pool.connection(timeout=ANSWER_WITHIN_S) as database:
             await open_bucket(database, connection.call, bucket, run=connection.run)
 
-    async def _connect(self) -> RedisConnection:
-        """A new connection; those who ask while it is being made share it."""
+    async def _live_connection(self) -> RedisConnection:
+        """The one there is, or a new one; those who ask while it is being made share it."""
+        if self._connection is not None and not self._connection.is_closed:
+            return self._connection
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._open_connection())
             self._connecting.add_done_callback(self._connected)

@@ -1,8 +1,9 @@
 """What decide.lua can answer, as values: a denial is a value, never an exception."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 
 class Verdict(StrEnum):
@@ -20,8 +21,7 @@ class Verdict(StrEnum):
     UNAUTHORIZED = "UNAUTHORIZED"
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True, gc=False):
     """The minute budget of an access key after this call; an unlimited one has -1 for both."""
 
     limit: int
@@ -38,8 +38,7 @@ class Budget:
         return max(1, self.reset_s - self.now_ms // 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True, gc=False):
     """The window that decided, after this call. `limit` -1 = unlimited; `plan_name` None = no plan."""
 
     used: int
@@ -53,8 +52,7 @@ class Quota:
         return max(0, self.limit - self.used) if self.limit >= 0 else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What one script call decided. Nothing but the verdict is known of a caller that is not authorized."""
 
     verdict: Verdict
@@ -64,9 +62,12 @@ class Decision:
     quota: Quota | None = None
 
 
+_VERDICTS: Final = {verdict.value.encode(): verdict for verdict in Verdict}
+
+
 def read_reply(reply: list[Any]) -> Decision:
     """Of the script's answer, its first words CLOSED, MISS and FULL excepted."""
-    verdict = Verdict(reply[0].decode())
+    verdict = _VERDICTS[reply[0]]
     if verdict is Verdict.UNAUTHORIZED:
         return Decision(verdict)
     _, now, limit, left, access_key_id, account_id, *rest = reply

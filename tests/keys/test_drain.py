@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import AccessKey
 from accounts.secrets import Bucket
-from keys.events import Event, StreamId, decision_id, stream_id_of, stream_name, to_ms
+from keys.events import FIELD, RECORD, Event, StreamId, decision_id, stream_id_of, stream_name, to_ms
 from keys.ledger import writing
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all, drain_bucket
@@ -26,13 +26,16 @@ from tests.store_redis import StoreRedis
 DAY = timedelta(days=1)
 
 
-def event(tenant: Tenant, **other: Any) -> dict[str, Any]:
+def event(tenant: Tenant, **other: Any) -> dict[str, bytes]:
     """As decide.lua would write it."""
     start = datetime(2026, 6, 1, tzinfo=UTC)
-    return {
-        "a": tenant.account.pk, "x": tenant.access_key.pk, "k": 1, "u": 0, "p": 2, "s": "k1",
-        "b": to_ms(start), "e": to_ms(start + 30 * DAY), "o": 1, "c": 1, "m": "GET", "t": "/o", "i": "",
+    words = {
+        "account_id": tenant.account.pk, "access_key_id": tenant.access_key.pk, "api_key_id": 1, "user_id": 0,
+        "plan_id": 2, "subject": "k1", "window": f"{to_ms(start)}:{to_ms(start + 30 * DAY)}", "outcome": 1,
+        "cost": 1, "method": "GET", "ip": "-", "endpoint": "/o",
     } | other  # fmt: skip
+    texts = [words[name] for name in RECORD]
+    return {FIELD: b" ".join(text if isinstance(text, bytes) else str(text).encode() for text in texts)}
 
 
 def append(stores: StoreRedis, tenant: Tenant, stream_id: str = "*", **other: Any) -> None:
@@ -56,7 +59,7 @@ def test_an_event_becomes_a_decision_a_window_and_an_hour(api: ApiClient, alice:
 
 
 def test_a_refusal_before_the_quota_counts_in_hours_alone(stores: StoreRedis, alice: Tenant) -> None:
-    append(stores, alice, o=Outcome.KEY_DISABLED.value, s="", b=0, e=0)
+    append(stores, alice, outcome=Outcome.KEY_DISABLED.value, subject="-", window="0:0")
     drain_all(for_s=5)
     assert UsageWindow.objects.count() == 0
     assert UsageHour.objects.get().calls_denied == 1
@@ -130,14 +133,14 @@ def test_a_large_stream_is_drained_in_batches(stores: StoreRedis, alice: Tenant)
 @pytest.mark.parametrize(
     "broken",
     [
-        {"t": "/\0"},
-        {"i": "no address"},
-        {"c": 2**40},
-        {"o": 9},
-        {"s": "?"},
-        {"c": "many"},
-        {"m": "M" * 17},
-        {"a": 2**70},
+        {"endpoint": "/\0"},
+        {"ip": "no-address"},
+        {"cost": 2**40},
+        {"outcome": 9},
+        {"subject": "?"},
+        {"cost": "many"},
+        {"method": "M" * 17},
+        {"account_id": 2**70},
     ],
 )
 def test_an_event_that_is_refused_goes_to_dead_events_and_the_rest_flow(
@@ -150,11 +153,11 @@ def test_an_event_that_is_refused_goes_to_dead_events_and_the_rest_flow(
     assert Decision.objects.count() == 6
     assert UsageWindow.objects.get().units_allowed == 6
     assert dead.reason
-    assert dead.fields["m"]
+    assert dead.fields[FIELD]
 
 
 def test_an_event_that_is_not_utf8_is_filed_legibly(stores: StoreRedis, alice: Tenant) -> None:
-    append(stores, alice, t=b"/\xff\xfe")
+    append(stores, alice, endpoint=b"/\xff\xfe")
     append(stores, alice)
     assert drain_all(for_s=5) == 2
     assert {decision.endpoint for decision in Decision.objects.all()} == {"/\\xff\\xfe", "/o"}
@@ -200,8 +203,9 @@ def test_a_decisions_id_holds_its_place_in_the_stream() -> None:
 
 
 def test_an_event_reads_back_what_was_written(alice: Tenant) -> None:
-    fields = {name: str(value) for name, value in event(alice, u=5, i="::1").items()}
+    fields = {name: value.decode() for name, value in event(alice, user_id=5, ip="::1", endpoint="/a b").items()}
     read = Event.parse(Bucket(3), "1700000000000-1", fields)
+    assert read.endpoint == "/a b"
     assert (read.user_id, read.plan_id, read.ip, read.outcome) == (5, 2, "::1", Outcome.ALLOWED)
 
 

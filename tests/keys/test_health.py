@@ -6,7 +6,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts.secrets import Bucket
 from keys.api import health
-from keys.events import stream_name, to_ms
+from keys.events import FIELD, stream_name, to_ms
 from keys.ledger.drain import drain_all
 from tests.cast import Tenant
 from tests.conftest import ApiClient
@@ -38,7 +38,7 @@ def test_not_ready_while_redis_would_evict(api: ApiClient, stores: StoreRedis) -
 def test_not_ready_while_the_ledger_is_far_behind(api: ApiClient, stores: StoreRedis, alice: Tenant) -> None:
     drain_all(for_s=1)
     an_hour_ago = to_ms(timezone.now()) - 3_600_000
-    stores.xadd(stream_name(Bucket(alice.account.bucket)), {"a": "1"}, id=f"{an_hour_ago}-0")
+    stores.xadd(stream_name(Bucket(alice.account.bucket)), {FIELD: "1"}, id=f"{an_hour_ago}-0")
     assert "waits for 36" in api.get("/readyz").json()["parts"]["ledger"]
 
 

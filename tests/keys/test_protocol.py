@@ -12,7 +12,7 @@ from accounts import services as accounts
 from accounts.secrets import Bucket, bucket_of, digest_of
 from keys import invalidation
 from keys import services as keys
-from keys.events import head_name, stream_name
+from keys.events import Event, head_name, stream_name
 from keys.invalidation import NotYetInForce, resend_invalidations
 from keys.ledger.drain import drain_bucket
 from keys.models import PendingInvalidation
@@ -152,11 +152,14 @@ def test_past_the_successor_is_a_miss(script: Script) -> None:
 def test_an_event_names_what_was_decided(script: Script) -> None:
     head = script.head
     script(fill=script.fill(), nonce=head["nonce"], inv=head["inv"], cost=3)
-    fields = script.client.xrange(stream_name(script.bucket))[-1][1]
-    assert (fields["a"], fields["k"]) == (str(script.tenant.account.pk), str(script.key.api_key.pk))
-    assert (fields["o"], fields["c"], fields["m"], fields["t"], fields["s"]) == (
-        "1", "3", "GET", "/o", f"k{script.key.api_key.pk}",
-    )  # fmt: skip
+    event = Event.parse(script.bucket, *script.client.xrange(stream_name(script.bucket))[-1])
+    key = script.key.api_key.pk
+    assert (event.account_id, event.access_key_id) == (script.tenant.account.pk, script.tenant.access_key.pk)
+    assert (event.api_key_id, event.user_id, event.plan_id) == (key, None, 7)
+    assert (event.outcome, event.cost, event.method, event.endpoint, event.ip) == (1, 3, "GET", "/o", None)
+    assert event.spent is not None
+    assert str(event.spent.subject) == f"k{key}"
+    assert (event.spent.end - event.spent.start).total_seconds() == 7200
 
 
 # --- fill ---------------------------------------------------------------------------------------------------------
