@@ -2,12 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test torture lint format clones
+.PHONY: help run test torture bench clones lint format
 
 help:
 	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
 	@echo "make test     run the whole test suite on throwaway stores (ARGS='-k name' narrows it)"
 	@echo "make torture  the races and faults for five minutes each"
+	@echo "make bench    POST /v1/validate beside its peers (needs wrk; ARGS='--seconds 5')"
+	@echo "make clones   make run and make test in fresh clones, as root and as a plain user"
 	@echo "make lint     formatting, lint, types and the architecture's rules"
 	@echo "make format   format and mend what can be mended"
 
@@ -19,6 +21,9 @@ test: .venv/.for-test
 
 torture: .venv/.for-test
 	@LIMITLY_TORTURE_SECONDS=300 exec .venv/bin/python -m pytest -m torture -n 0 -s
+
+bench: .venv/.for-test benchmarks/.venv/.ready
+	@exec .venv/bin/python -m benchmarks.validate $(ARGS)
 
 lint: .venv/.for-test
 	.venv/bin/python -m ruff format --check .
@@ -44,3 +49,9 @@ format: .venv/.for-test
 	@echo "Installing what the tests need (once; about two minutes) ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch .venv/.for-test
+
+benchmarks/.venv/.ready: benchmarks/requirements.txt .venv/bin/python
+	@echo "Installing what the benchmark's peers need (once) ..."
+	@.venv/bin/python -m venv benchmarks/.venv
+	@benchmarks/.venv/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/requirements.txt
+	@touch benchmarks/.venv/.ready

@@ -1,0 +1,17 @@
+-- wrk's part: each thread goes round the calls of the file in WRK_CALLS (JSON lines made by the benchmark: one
+-- request a line, its headers and body parted by tabs), and says at the end what it saw in one line of JSON.
+local calls = {}
+for line in io.lines(os.getenv("WRK_CALLS")) do
+  local path, header, value, body = line:match("([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)")
+  calls[#calls + 1] = wrk.format("POST", path, {[header] = value, ["Content-Type"] = "application/json"}, body)
+end
+
+local at = 0
+function init() math.randomseed(tonumber(tostring({}):match("0x(%x+)"), 16) or 1) at = math.random(#calls) end
+function request() at = at % #calls + 1 return calls[at] end
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('{"requests":%d,"seconds":%.3f,"p50_ms":%.3f,"p99_ms":%.3f,"failed":%d}\n', summary.requests,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    errors.status + errors.connect + errors.read + errors.write + errors.timeout))
+end
