@@ -25,6 +25,9 @@ torture: .venv/.for-test
 bench: .venv/.for-test benchmarks/.venv/.ready
 	@exec .venv/bin/python -m benchmarks.validate $(ARGS)
 
+clones:
+	@exec tests/clone/run $(ARGS)
+
 lint: .venv/.for-test
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m ruff check .

@@ -201,7 +201,7 @@ SPECTACULAR_SETTINGS = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,  # what it would guess, keys.api.openapi says; tests hold the document to it
     "AUTHENTICATION_WHITELIST": [],  # the document names the credentials itself
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}limitly/icon.svg",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "defaultModelsExpandDepth": -1},
 }
 
