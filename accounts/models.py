@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
@@ -90,6 +90,28 @@ class AccessKey(models.Model):
         return not self.scopes or scope in self.scopes
 
 
+class Deletable(models.Model):
+    """What is deleted by a mark: the row, and the history that names it, stay."""
+
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def is_live_until_commit(self) -> bool:
+        """Whether it is not deleted, and cannot be before this transaction ends. One SELECT.
+
+        Foreign keys are checked at commit here, and a mark does not break them. A deletion takes the row FOR UPDATE:
+        it waits for us, or we for it.
+        """
+        with connection.cursor() as cursor:
+            table = connection.ops.quote_name(self._meta.db_table)
+            live = f"SELECT deleted_at IS NULL FROM {table} WHERE id = %s FOR KEY SHARE"  # noqa: S608  # a model's table
+            cursor.execute(live, [self.pk])
+            row = cursor.fetchone()
+        return row is not None and bool(row[0])
+
+
 class UserQuerySet(models.QuerySet["User"]):
     def live(self) -> "UserQuerySet":
         return self.filter(deleted_at=None)
@@ -99,14 +121,13 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.live().filter(account=account)
 
 
-class User(models.Model):
+class User(Deletable):
     """An end user of the account's API (not a login of this site)."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="users")
     name = models.CharField(max_length=NAME_LENGTH)
     email = models.CharField(max_length=254, blank=True, default="")
     is_disabled = models.BooleanField(default=False)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

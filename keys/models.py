@@ -6,7 +6,7 @@ from enum import IntEnum
 from django.db import models
 from django.db.models import Q
 
-from accounts.models import NAME_LENGTH, Account, User
+from accounts.models import NAME_LENGTH, Account, Deletable, User
 from accounts.secrets import BUCKETS
 from plans.models import Plan
 
@@ -45,7 +45,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.filter(account=account, deleted_at=None)
 
 
-class ApiKey(models.Model):
+class ApiKey(Deletable):
     """`lk_user_…`: what an account issues to one of its users, and what gets validated."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="api_keys")
@@ -56,7 +56,6 @@ class ApiKey(models.Model):
     status = models.CharField(max_length=8, choices=ApiKeyStatus, default=ApiKeyStatus.ACTIVE)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -39,17 +39,17 @@ class ApiKeyFields(TypedDict, total=False):
 
 @transaction.atomic
 def issue_api_key(account: Account, *, by: Actor, **fields: Unpack[ApiKeyFields]) -> Issued[ApiKey]:
-    api_key = ApiKey.objects.create(account=account, **fields)
     _refuse_deleted(fields)
+    api_key = ApiKey.objects.create(account=account, **fields)
     return Issued(api_key, _add_secret(api_key))
 
 
 @transaction.atomic
 def update_api_key(api_key: ApiKey, *, by: Actor, **fields: Unpack[ApiKeyFields]) -> None:
+    _refuse_deleted(fields)
     for field, value in fields.items():
         setattr(api_key, field, value)
     api_key.save(update_fields=[*fields, "updated_at"])
-    _refuse_deleted(fields)
     announce(api_key.account.bucket, *_secret_names(api_key))
 
 
@@ -100,10 +100,10 @@ def delete_plan(plan: Plan, *, now: datetime, by: Actor) -> None:
 
 
 def _refuse_deleted(fields: ApiKeyFields) -> None:
-    """What a key was just given may have been deleted at the same moment. Errors: NotFoundError."""
+    """What a key is given may be being deleted at the same moment. Errors: NotFoundError."""
     refuse_deleted_plan(fields.get("plan"))
     user = fields.get("user")
-    if user is not None and not User.objects.live().filter(pk=user.pk).exists():
+    if user is not None and not user.is_live_until_commit():
         raise NotFoundError("user_id", "user")
 
 

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import NAME_LENGTH, Account, User
+from accounts.models import NAME_LENGTH, Account, Deletable, User
 from plans.windows import Period
 
 UNLIMITED = -1
@@ -23,7 +23,7 @@ class PlanQuerySet(models.QuerySet["Plan"]):
         return self.filter(account=account, deleted_at=None)
 
 
-class Plan(models.Model):
+class Plan(Deletable):
     """A limit of requests per calendar (or anchored) day, week, month or year."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="plans")
@@ -33,7 +33,6 @@ class Plan(models.Model):
     max_requests = models.BigIntegerField(help_text="Units per period; -1 = unlimited.")
     request_period = models.CharField(max_length=5, choices=[(period.value, period.value) for period in Period])
     is_active = models.BooleanField(default=True, help_text="Off: no longer assignable; those on it keep it.")
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

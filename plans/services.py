@@ -70,6 +70,7 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
     """Puts a user on a plan, or moves the start of its windows; nothing when nothing is given."""
     if not fields:
         return
+    refuse_deleted_plan(fields.get("plan"))
     User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two first subscriptions at once would clash
     subscription = Subscription.objects.filter(user=user).first() or Subscription(account=user.account, user=user)
     if start := fields.get("custom_start"):
@@ -78,17 +79,13 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
     for field, value in fields.items():
         setattr(subscription, field, value)
     subscription.save()
-    refuse_deleted_plan(fields.get("plan"))
     user.subscription = subscription
     announce(user.account.bucket, user_name(user.account_id, user.pk))
 
 
 def refuse_deleted_plan(plan: Plan | None) -> None:
-    """To be called once a row that holds the plan is written, in its transaction. Errors: NotFoundError.
-
-    The row's foreign key makes a deletion wait for us; one that was faster is seen here.
-    """
-    if plan is not None and Plan.objects.filter(pk=plan.pk).exclude(deleted_at=None).exists():
+    """To be called in the transaction that gives the plan to somebody. Errors: NotFoundError."""
+    if plan is not None and not plan.is_live_until_commit():
         raise NotFoundError("plan_id", "plan")
 
 
