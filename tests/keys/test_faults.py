@@ -33,7 +33,7 @@ from tests.live_server import LiveServer, serve, store_environment
 from tests.store_redis import StoreRedis
 
 FAULTS_FOR_S = float(os.environ.get("LIMITLY_TORTURE_SECONDS", "20"))
-LIMIT = 60
+LIMIT = 30
 # What everysec may lose, and a margin for the time between an answer and the hammer's look at its clock.
 LOST_WITHIN_S = 2.5
 
