@@ -1,10 +1,12 @@
-"""The two dialects of one API: `/v1` as documented, `/functions/v1` as Limitly's official SDKs expect it.
+"""The dialects of the API: `/v1` as Limitly documents it, `/functions/v1` as its official SDKs expect it; and
+Apitally's, which `/v1/team` and `/v1/apps` speak.
 
 This module alone knows which path speaks which: the envelopes, and which of a value's fields either shows under which
 name. Views answer with a Shown and know nothing of it.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,14 +23,20 @@ from rest_framework.utils.encoders import JSONEncoder
 class Dialect(Enum):
     DOCUMENTED = "/v1/"
     SDK = "/functions/v1/"
+    APITALLY = "/v1/apps/"
 
     @classmethod
     def of_path(cls, path: str) -> "Dialect | None":
         """None where no API is spoken (the admin, static files, health)."""
-        for dialect in cls:
+        if APITALLY_PATHS.match(path):
+            return cls.APITALLY
+        for dialect in (cls.DOCUMENTED, cls.SDK):
             if path.startswith(dialect.value) or path == dialect.value[:-1]:
                 return dialect
         return None
+
+
+APITALLY_PATHS = re.compile(r"/v1/(team|apps)(/|$)")
 
 
 class Kind(Enum):
@@ -99,8 +107,16 @@ def envelope(dialect: Dialect, shown: Shown) -> dict[str, Any]:
 
 
 def error_shape(
-    dialect: Dialect | None, *, error: str, code: str, details: Mapping[str, str] | None = None
+    dialect: Dialect | None,
+    *,
+    error: str,
+    code: str,
+    details: Mapping[str, str] | None = None,
+    detail: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
+    """`details` names the field in Limitly's dialects, `detail` the places in Apitally's."""
+    if dialect is Dialect.APITALLY:
+        return {"error": error, "code": code, "detail": error if detail is None else detail}
     shape: dict[str, Any] = {"error": error, "code": code}
     if details is not None:
         shape["details"] = details

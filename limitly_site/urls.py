@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 admin.site.site_url = None  # there is no other site to view
 urlpatterns = [
     path("v1/", include("keys.api.docs_urls")),
+    path("v1/", include("analytics.api.urls")),
     path("v1/", include("keys.api.urls")),
     path("functions/v1/", include("keys.api.urls")),
     path("", include("keys.api.health_urls")),

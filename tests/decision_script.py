@@ -54,7 +54,7 @@ class Script:
         span = now + since_ms, now + until_ms
         return {
             "snapshots": {
-                f"a:{digest_of(self.tenant.secret).hex()}": [self.tenant.access_key.pk, account, -1, 0, ""],
+                f"a:{digest_of(self.tenant.secret).hex()}": [self.tenant.access_key.pk, account, -1, 0, "", -1],
                 f"{account}:k:{digest_of(self.key.secret).hex()}": [key, 0, plan, True, 0, 0, subject],
                 f"{account}:p:{plan}": [limit, "day", "Gold"],
                 f"{account}:w:{subject}": ["day", *span, span[1] + HOUR_MS, next_used],

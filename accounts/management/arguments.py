@@ -1,11 +1,13 @@
 """Arguments that several commands take, and what is wrong with them in a sentence that says what to do."""
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.models import NAME_LENGTH, Account
+from accounts.models import NAME_LENGTH, AccessKey, Account
+from accounts.secrets import digest_of
 from accounts.services import AccessKeySettings
 
 UNLIMITED = "unlimited"
@@ -49,6 +51,20 @@ def find_account(text: str) -> Account:
     if named:
         raise CommandError(f"Several accounts are called {text!r}: give the id or the slug.")
     raise CommandError(f"There is no account {text!r}: `manage.py create_account NAME` makes one.")
+
+
+def find_access_key(text: str) -> AccessKey:
+    """By id; or, for `-`, by the secret on standard input."""
+    keys = AccessKey.objects.select_related("account")
+    if text == "-":
+        found = keys.filter(digest=digest_of(sys.stdin.readline().strip())).first()
+    elif text.isdecimal():
+        found = keys.filter(pk=int(text)).first()
+    else:
+        raise CommandError("Give the access key's id, or - (a secret on the command line is seen by everybody).")
+    if found is None:
+        raise CommandError("There is no such access key.")
+    return found
 
 
 def moment(text: str) -> datetime:

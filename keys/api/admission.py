@@ -58,7 +58,8 @@ class Admission:
             case access_key:
                 pass
         try:
-            return await self._store.admit(access_key, AccessScope.LIMITLY)
+            is_analytics = dialect is Dialect.APITALLY
+            return await self._store.admit(access_key, AccessScope.ANALYTICS if is_analytics else AccessScope.LIMITLY)
         except StoreUnavailable as error:
             logger.warning("no admission: %s", error)
             sentence = "The stores cannot be reached"

@@ -12,19 +12,23 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from analytics.api import openapi as analytics
 from keys.api import serializers as shapes
 from keys.api import views
 from keys.models import ApiKeyStatus
 from keys.validation.parsing import ValidateBody
 from keys.validation.replies import AllowedBody, FaultBody, OverQuotaBody
+from limitly_site.dialects import Dialect
 from limitly_site.pagination import DEFAULT_LIMIT, LIMIT_MAX, ROW_MAX
 from plans.api import views as plan_views
 from plans.api.serializers import PERIODS, PlanInput, PlanSerializer, UserInput, UserSerializer
 
 INTRODUCTION = """Plans, users, API keys, and the question on every request: may it pass?
 
+What was observed of your own applications (`/v1/team`, `/v1/apps`) is read as from Apitally.
+
 Authenticate with `Authorization: Bearer lk_…` or `Api-Key: lk_…`. The same operations are at `/functions/v1` in the
-shape that Limitly's official SDKs expect."""
+shape that Limitly's official SDKs expect, Apitally's aside."""
 ERRORS = {
     "400": "Something in the request is wrong; `details` names the field.",
     "401": "No access key, or none that is live.",
@@ -186,6 +190,7 @@ OPERATIONS: dict[type[APIView], dict[str, dict[str, Any]]] = {
     views.UserRequests: {
         "get": {"summary": "A user's history", "parameters": PAGING + HISTORY_FILTERS, "responses": {200: CALLS}}
     },
+    **analytics.OPERATIONS,
 }
 
 
@@ -225,17 +230,17 @@ def only_documented(endpoints: list[tuple[Any, ...]], **_: object) -> list[tuple
 def complete(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """drf-spectacular's postprocessing hook: validate, the errors that any operation may answer, the credentials."""
     schemas = result["components"].setdefault("schemas", {})
-    schemas["Error"] = ERROR_SCHEMA
+    schemas |= {"Error": ERROR_SCHEMA, "ApitallyError": analytics.ERROR_SCHEMA}
     result["info"]["description"] = INTRODUCTION
     result["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "apiKey": {"type": "apiKey", "in": "header", "name": "Api-Key"},
     }
     result["security"] = [{"bearer": []}, {"apiKey": []}]
-    for path in result["paths"].values():
-        for operation in path.values():
+    for path, operations in result["paths"].items():
+        for operation in operations.values():
             operation.pop("security", None)
-            _add_errors(operation, "Error")
+            _add_errors(path, operation)
     result["paths"] = {"/v1/validate": {"post": _validate(schemas)}, **result["paths"]}
     return result
 
@@ -258,11 +263,16 @@ def _validate(schemas: dict[str, Any]) -> dict[str, Any]:
             "200": {"description": "Decided", "content": {"application/json": {"schema": {"oneOf": answers}}}}
         },
     }
-    _add_errors(operation, "FaultBody")
+    _add_errors("/v1/validate", operation)
     return operation
 
 
-def _add_errors(operation: dict[str, Any], shape: str) -> None:
+def _add_errors(path: str, operation: dict[str, Any]) -> None:
+    shape, errors = "Error", ERRORS
+    if path == "/v1/validate":
+        shape = "FaultBody"
+    elif Dialect.of_path(path) is Dialect.APITALLY:
+        shape, errors = "ApitallyError", ERRORS | {"422": analytics.UNPROCESSABLE}
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
-    for status, says in ERRORS.items():
+    for status, says in errors.items():
         operation["responses"].setdefault(status, {"description": says, "content": content})

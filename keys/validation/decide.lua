@@ -49,11 +49,12 @@ end
 local access = recall('a:' .. ARGV[3])
 if access == nil then return miss() end
 if not access then return {'UNAUTHORIZED'} end
-local access_id, account, budget, access_expires, scopes = unpack(access)
+local access_id, account, budget, access_expires, scopes, analytics_budget = unpack(access)
 if access_expires > 0 and now >= access_expires then return {'UNAUTHORIZED'} end
-local minute_name, left = nil, -1
+local minute, minute_name, left = 'm', nil, -1
+if ARGV[9] == 'analytics' then minute, budget = 'ma', analytics_budget end  -- a minute of its own
 if budget >= 0 then
-  minute_name = format('%sm:%.0f:%.0f', tag, access_id, math.floor(now / MINUTE_MS))
+  minute_name = format('%s%s:%.0f:%.0f', tag, minute, access_id, math.floor(now / MINUTE_MS))
   left = budget - tonumber(call('GET', minute_name) or 0)
   if left <= 0 then return {'BUSY', now, budget, 0, access_id, account} end
 end

@@ -21,7 +21,8 @@ Snapshot = list[Any] | bool
 
 # The windows of all four kinds that the key and its user can be counted in; Python knows which of them counts.
 SELECT = """
-SELECT a.id AS access_key_id, a.account_id, a.requests_per_minute, a.expires_at AS access_expires_at, a.scopes,
+SELECT a.id AS access_key_id, a.account_id, a.requests_per_minute, a.analytics_requests_per_minute,
+       a.expires_at AS access_expires_at, a.scopes,
        k.id AS key_id, k.user_id, k.plan_id AS key_plan_id, k.status, k.expires_at AS key_expires_at,
        s.expires_at AS secret_expires_at,
        u.is_disabled, b.plan_id AS user_plan_id, b.custom_start,
@@ -95,8 +96,9 @@ def _fill_of_key(row: Any, access: dict[str, Snapshot], key_name: str, now: date
 
 
 def _access_key(row: Any) -> Snapshot:
-    budget = -1 if row.requests_per_minute is None else row.requests_per_minute
-    return [row.access_key_id, row.account_id, budget, _moment(row.access_expires_at), ",".join(row.scopes)]
+    budgets = [-1 if limit is None else limit for limit in (row.requests_per_minute, row.analytics_requests_per_minute)]
+    expires, scopes = _moment(row.access_expires_at), ",".join(row.scopes)
+    return [row.access_key_id, row.account_id, budgets[0], expires, scopes, budgets[1]]
 
 
 def _api_key(row: Any, subject: Subject) -> Snapshot:

@@ -16,7 +16,7 @@ from tests.conftest import ApiClient
 from tests.live_server import LiveServer
 from tests.store_redis import StoreRedis
 
-OURS = sorted(name for name, app in get_commands().items() if app in ("accounts", "keys"))
+OURS = sorted(name for name, app in get_commands().items() if app in ("accounts", "keys", "analytics"))
 
 
 def run(*words: object) -> str:
@@ -31,9 +31,10 @@ def run_json(*words: object) -> Any:
 
 def test_every_command_of_the_house_is_here() -> None:
     assert OURS == [
-        "check_ledger", "create_access_key", "create_account", "drain_events", "first_start", "issue_api_key",
-        "make_partitions", "prune_decisions", "rebuild_usage", "resend_invalidations", "revoke_access_key",
-        "revoke_api_key", "seed_demo", "simulate_traffic",
+        "bind_access_key", "check_ledger", "create_access_key", "create_account", "create_app", "create_write_token",
+        "drain_events", "first_start", "issue_api_key", "make_partitions", "prune_decisions", "rebuild_usage",
+        "renew_client_id", "resend_invalidations", "revoke_access_key", "revoke_api_key", "revoke_write_token",
+        "seed_demo", "simulate_traffic",
     ]  # fmt: skip
 
 

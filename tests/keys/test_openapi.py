@@ -16,7 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.cast import Tenant
+from analytics import services as apps
+from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
 from tests.live_server import LiveServer
 
@@ -34,7 +35,7 @@ def test_the_document_names_every_operation_of_the_contract(api: ApiClient) -> N
     document = answer.json()
     operations = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
     assert document["openapi"].startswith("3.1")
-    assert len(operations) == 26
+    assert len(operations) == 30
     assert {"POST /v1/validate", "PUT /v1/plans/{plan_id}", "GET /v1/users/{user_id}/requests"} <= operations
 
 
@@ -61,7 +62,7 @@ def test_every_operation_survives_fuzzing_and_answers_by_its_schema(
             operation = result.ok()  # type: ignore[union-attr]  # an Err fails the test, as it should
             tried += 1
             _fuzz(operation, mode, Sent(server.url, session, alice, _real_ids(alice)))
-    assert tried == 26
+    assert tried == 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _real_ids(tenant: Tenant) -> dict[str, object]:
         "key_id": tenant.key(user=user).api_key.public_id,
         "plan_id": tenant.plan().public_id,
         "user_id": user.pk,
+        "app_id": apps.create_app(tenant.account, by=BY, name="Shop").pk,
     }
 
 

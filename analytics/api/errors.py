@@ -1,0 +1,44 @@
+"""Errors as Apitally's clients read them: `detail` is a sentence, or a list of places and what is wrong there."""
+
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.response import Response
+
+from accounts.api.errors import answer_exception as answer_limitly
+from analytics.paging import BadToken
+
+
+class Unprocessable(ValidationError):
+    """What the query, the path or the body holds cannot be used; `place` says which of the three."""
+
+    status_code = 422
+
+    def __init__(self, detail: Any, *, place: str = "query") -> None:
+        super().__init__(detail)
+        self.place = place
+
+
+def answer_exception(error: Exception, context: dict[str, Any]) -> Response:
+    if isinstance(error, BadToken):
+        error = Unprocessable({"next_token": [str(error)]})
+    if isinstance(error, ValidationError):
+        place = error.place if isinstance(error, Unprocessable) else "body"
+        found = [_found(place, name, said) for name, said in _by_field(error.detail)]
+        shape = {"error": found[0]["msg"], "code": "VALIDATION_ERROR", "detail": found}
+        return Response(shape, status=422)
+    return answer_limitly(error, context)
+
+
+def _found(place: str, name: str, said: Any) -> dict[str, Any]:
+    return {"loc": [place, name] if name else [place], "msg": str(said), "type": getattr(said, "code", "invalid")}
+
+
+def _by_field(detail: Any) -> list[tuple[str, Any]]:
+    if isinstance(detail, dict):
+        return [
+            ("" if name == "non_field_errors" else str(name), said)
+            for name, sayings in detail.items()
+            for said in (sayings if isinstance(sayings, list) else [sayings])
+        ]
+    return [("", said) for said in detail]

@@ -1,0 +1,12 @@
+"""The paths of Apitally's API, under /v1."""
+
+from django.urls import path
+
+from analytics.api import views
+
+urlpatterns = [
+    path("team", views.Team.as_view()),
+    path("apps", views.AppList.as_view()),
+    path("apps/<int:app_id>/consumers", views.ConsumerList.as_view()),
+    path("apps/<int:app_id>/endpoints", views.EndpointList.as_view()),
+]

@@ -1,0 +1,33 @@
+"""`revoke_write_token TOKEN`: a credential stops at once, for good."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.secrets import digest_of
+from analytics import services
+from analytics.models import WriteToken
+
+
+class Command(BaseCommand):
+    help = "Revokes a write token. Name it by its id, or give - and write the token itself to standard input."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("write_token", help="its id, or - to read it from standard input")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        given = options["write_token"]
+        if given == "-":
+            found = WriteToken.objects.filter(digest=digest_of(sys.stdin.readline().strip()))
+        elif given.isdecimal():
+            found = WriteToken.objects.filter(pk=int(given))
+        else:
+            raise CommandError("Give the write token's id, or - (a secret on the command line is seen by everybody).")
+        token = found.select_related("app").first()
+        if token is None:
+            raise CommandError("There is no such write token.")
+        services.revoke_write_token(token, now=timezone.now(), by=Actor.command("revoke_write_token"))
+        self.stdout.write(f"Revoked {token} of {token.app}.")

@@ -1,0 +1,148 @@
+"""What is observed: apps and where they run, who calls them, and which endpoints they have."""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import NAME_LENGTH, AccessKey, Account
+
+OTHER_FRAMEWORK = "Other"
+IDENTIFIER_LENGTH, LABEL_LENGTH, PATH_LENGTH, METHOD_LENGTH = 128, 64, 1024, 16
+ENVIRONMENT_FORM = r"^[a-z0-9_-]{1,32}$"
+
+
+class App(models.Model):
+    """An application that is observed. Names may repeat; SDKs of the first generation know it by its client id."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="apps")
+    name = models.CharField(max_length=NAME_LENGTH)
+    framework = models.CharField(max_length=50, default=OTHER_FRAMEWORK, help_text="Such as FastAPI or Express.")
+    client_id = models.UUIDField(
+        unique=True, default=uuid.uuid4, editable=False, help_text="Renewed, its SDKs of the first generation stop."
+    )
+    is_hub_enabled = models.BooleanField(
+        "hub enabled", default=True, help_text="Off: SDKs of the first generation (0.x) are told to stop for good."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "id"], name="app_of_account")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Environment(models.Model):
+    """Where an app runs: `prod`, `dev`. Made when it is first named."""
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="environments")
+    name = models.CharField(max_length=32, validators=[RegexValidator(ENVIRONMENT_FORM)])
+    last_sync_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["app", "name"], name="environment_name_unique"),
+            models.CheckConstraint(condition=Q(name__regex=ENVIRONMENT_FORM), name="environment_name_form"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WriteToken(models.Model):
+    """`apt_…`: the credential with which an app's SDKs report. Kept as a digest, shown once."""
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="write_tokens")
+    name = models.CharField(max_length=NAME_LENGTH)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    prefix = models.CharField(max_length=16, editable=False)
+    last4 = models.CharField(max_length=4, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.masked})"
+
+    @property
+    def masked(self) -> str:
+        """What a person may see of the secret."""
+        return f"{self.prefix}…{self.last4}"
+
+
+class KeyBinding(models.Model):
+    """Where the decisions of an access key are filed. It says nothing of what the key may read."""
+
+    access_key = models.OneToOneField(AccessKey, on_delete=models.PROTECT, related_name="binding")
+    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="bindings")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.access_key} → {self.environment}"
+
+
+class ConsumerGroup(models.Model):
+    """A name under which an app's consumers are gathered."""
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="consumer_groups")
+    name = models.CharField(max_length=LABEL_LENGTH)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app", "name"], name="consumer_group_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Consumer(models.Model):
+    """Who calls an app, as the app names them."""
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="consumers")
+    identifier = models.CharField(max_length=IDENTIFIER_LENGTH)
+    name = models.CharField(max_length=LABEL_LENGTH, blank=True, default="")
+    group = models.ForeignKey(ConsumerGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="consumers")
+    last_request_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app", "identifier"], name="consumer_identifier_unique")]
+        indexes = [
+            models.Index(fields=["app", "-id"], name="consumer_newest"),
+            models.Index(fields=["app", "last_request_at"], name="consumer_active"),
+        ]
+
+    def __str__(self) -> str:
+        return self.shown_name
+
+    @property
+    def shown_name(self) -> str:
+        """Never empty: the identifier where no name was told."""
+        return self.name or self.identifier
+
+
+class Endpoint(models.Model):
+    """A method and path template of an app. The path is empty for requests that matched no route."""
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="endpoints")
+    method = models.CharField(max_length=METHOD_LENGTH)
+    path = models.CharField(max_length=PATH_LENGTH, blank=True, default="")
+    environments = models.ManyToManyField(
+        Environment, blank=True, related_name="endpoints", help_text="Where it was announced or called."
+    )
+    is_excluded = models.BooleanField(
+        "excluded", default=False, help_text="Left out of traffic, metrics and request logs."
+    )
+    expected_statuses = ArrayField(
+        models.PositiveSmallIntegerField(), default=list, blank=True, help_text="Statuses that are no errors here."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app", "path", "method"], name="endpoint_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path or '(no route)'}"
