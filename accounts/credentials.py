@@ -17,16 +17,18 @@ class Refusal(StrEnum):
 
 def access_key_of(headers: Iterable[tuple[bytes, bytes]]) -> str | Refusal:
     """Of ASGI headers (names in lower case). Two different credentials are none that could be believed."""
-    shown = {secret for name, value in headers if (secret := _secret(name, value))}
+    shown = ""
+    for name, value in headers:
+        if name == b"authorization":
+            secret = value[len(BEARER) :] if value[: len(BEARER)].lower() == BEARER else b""
+        elif name == b"api-key":
+            secret = value
+        else:
+            continue
+        text = secret.strip().decode("latin-1")
+        if shown and text and text != shown:
+            return Refusal.NOT_OF_THE_FORM
+        shown = shown or text
     if not shown:
         return Refusal.ABSENT
-    secret = shown.pop()
-    if shown or not ACCESS_KEY_FORM.fullmatch(secret):
-        return Refusal.NOT_OF_THE_FORM
-    return secret
-
-
-def _secret(name: bytes, value: bytes) -> str:
-    if name == b"authorization":
-        return value[len(BEARER) :].strip().decode("latin-1") if value[: len(BEARER)].lower() == BEARER else ""
-    return value.strip().decode("latin-1") if name == b"api-key" else ""
+    return shown if ACCESS_KEY_FORM.fullmatch(shown) else Refusal.NOT_OF_THE_FORM

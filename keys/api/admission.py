@@ -13,7 +13,8 @@ import msgspec
 from accounts.api.authentication import ADMITTED
 from accounts.credentials import Refusal, access_key_of
 from accounts.models import Scope as AccessScope
-from keys.validation.app import BodyTooLarge, ClientGone, Receive, Scope, Send, read_body, send_answer
+from keys.validation.app import Scope, Send, send_answer
+from keys.validation.bodies import BodyReader, BodyTooLarge, ClientGone, Receive
 from keys.validation.replies import JSON, REFUSALS, Answer, Headers, budget_headers
 from keys.validation.store import DecisionStore, StoreUnavailable
 from keys.validation.verdicts import Decision, Verdict
@@ -31,6 +32,7 @@ class Admission:
         self._site = site
         self._store = store
         self._body_max_bytes = body_max_bytes
+        self._bodies = BodyReader()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         dialect = Dialect.of_path(scope["path"])
@@ -68,7 +70,7 @@ class Admission:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, dialect: Dialect | None) -> None:
         """The body as a whole, its length known: a chunked one would be dropped by DRF."""
         try:
-            body = await read_body(scope["headers"], receive, at_most=self._body_max_bytes)
+            body = await self._bodies.read(scope["headers"], receive, at_most=self._body_max_bytes)
         except ClientGone:
             return
         except BodyTooLarge:

@@ -1,36 +1,27 @@
 """The thin ASGI application that answers validate: headers, body, one decision, one reply."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from accounts.credentials import Refusal, access_key_of
 from keys.validation import replies
+from keys.validation.bodies import BodyReader, BodyTooLarge, ClientGone, Receive
 from keys.validation.parsing import BODY_MAX_BYTES, BodyFault, parse_body
 from keys.validation.replies import Answer
 from keys.validation.store import DecisionStore, StoreUnavailable
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PATHS: Final = frozenset({"/v1/validate", "/functions/v1/validate"})
-BODY_WITHIN_S: Final = 10
 logger = logging.getLogger(__name__)
-
-
-class BodyTooLarge(Exception):
-    """More bytes than the bound, declared or sent."""
-
-
-class ClientGone(Exception):
-    """The client left before its body was whole: nobody reads an answer."""
 
 
 class ValidateApp:
     def __init__(self, store: DecisionStore) -> None:
         self._store = store
+        self._bodies = BodyReader()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -56,7 +47,7 @@ class ValidateApp:
         if not _is_json(headers):
             return replies.WRONG_TYPE
         try:
-            body = await read_body(headers, receive, at_most=BODY_MAX_BYTES)
+            body = await self._bodies.read(headers, receive, at_most=BODY_MAX_BYTES)
         except BodyTooLarge:
             return replies.TOO_LARGE
         except TimeoutError:
@@ -82,25 +73,6 @@ def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             return False
     return True
-
-
-async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive, *, at_most: int) -> bytes:
-    """A body of at most so many bytes, chunked or not. Errors: BodyTooLarge, ClientGone, TimeoutError."""
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > at_most:
-            raise BodyTooLarge
-    body = b""
-    async with asyncio.timeout(BODY_WITHIN_S):
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            part: bytes = message.get("body", b"")
-            body += part
-            if len(body) > at_most:
-                raise BodyTooLarge
-            if not message.get("more_body", False):
-                return body
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

@@ -128,21 +128,29 @@ def _answer_quota(verdict: Verdict, quota: Quota, now_ms: int) -> Answer:
 
 def _quota_headers(quota: Quota, now_ms: int) -> Headers:
     """X-RateLimit-* of the api key's quota and the pair of draft-ietf-httpapi-ratelimit-headers."""
-    reset_s = math.ceil(quota.end_ms / 1000)
+    remaining = quota.remaining
     headers = [
-        JSON,
-        (b"x-ratelimit-limit", b"%d" % quota.limit),
-        (b"x-ratelimit-remaining", b"%d" % quota.remaining),
-        (b"x-ratelimit-reset", b"%d" % reset_s if quota.plan_name is not None else b"-1"),
+        *_window_headers(quota.limit, quota.plan_name, quota.start_ms, quota.end_ms),
+        (b"x-ratelimit-remaining", b"%d" % remaining),
     ]
-    if quota.plan_name is not None:
-        headers.append((b"x-ratelimit-plan", _header_text(quota.plan_name)))
     if quota.limit >= 0:
-        length_s = (quota.end_ms - quota.start_ms) // 1000
         left_s = _seconds_until(quota.end_ms, now_ms)
-        headers.append((b"ratelimit-policy", b'"quota";q=%d;w=%d' % (quota.limit, length_s)))
-        headers.append((b"ratelimit", b'"quota";r=%d;t=%d' % (quota.remaining, left_s)))
+        headers.append((b"ratelimit", b'"quota";r=%d;t=%d' % (remaining, left_s)))
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _window_headers(limit: int, plan_name: str | None, start_ms: int, end_ms: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that are the same for every call in a window."""
+    headers = [JSON, (b"x-ratelimit-limit", b"%d" % limit)]
+    if plan_name is None:
+        headers.append((b"x-ratelimit-reset", b"-1"))
+    else:
+        headers.append((b"x-ratelimit-reset", b"%d" % math.ceil(end_ms / 1000)))
+        headers.append((b"x-ratelimit-plan", _header_text(plan_name)))
+    if limit >= 0:
+        headers.append((b"ratelimit-policy", b'"quota";q=%d;w=%d' % (limit, (end_ms - start_ms) // 1000)))
+    return tuple(headers)
 
 
 def _seconds_until(moment_ms: int, now_ms: int) -> int:
@@ -157,7 +165,6 @@ def iso_time(ms: int) -> str:
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-@lru_cache(maxsize=4096)
 def _header_text(text: str) -> bytes:
     """Printable ASCII as it is, all else percent-encoded UTF-8."""
     return quote(text, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()

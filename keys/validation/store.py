@@ -1,7 +1,7 @@
 """The dialogue with Redis and PostgreSQL that ends in a decision: decide, fill what it missed, open what is closed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from accounts.models import Scope
-from accounts.secrets import Bucket, bucket_of, digest_of
+from accounts.secrets import BUCKETS, Bucket, bucket_of, digest_of
 from keys.events import head_name, stream_name
 from keys.ledger.opening import open_bucket
 from keys.validation.connection import RedisAddress, RedisConnection, RedisUnavailable
@@ -28,6 +28,8 @@ UNDECIDED: Final = frozenset({b"MISS", b"CLOSED", b"FULL", b"UNASKED"})
 # From this fill on it decides its own call although something was changed meanwhile: a tenant may write all the time.
 INSISTING_FILL: Final = 3
 
+# The number of KEYS, and KEYS, for each bucket.
+_NAMES: Final = [(2, head_name(Bucket(each)), stream_name(Bucket(each))) for each in range(BUCKETS)]
 SCRIPT = Path(__file__).with_name("decide.lua").read_text()
 
 
@@ -61,17 +63,17 @@ class DecisionStore:
         self._script_digest = b""
         self._fill_slots = asyncio.Semaphore(FILLS_AT_ONCE)
 
-    async def decide(self, access_key: str, call: ParsedCall) -> Decision:
+    def decide(self, access_key: str, call: ParsedCall) -> Awaitable[Decision]:
         """One decision on an access key of the right form. Cost: one round trip warm; two and one SELECT cold.
 
         Errors: StoreUnavailable, within 900 ms.
         """
         mode = "preview" if call.is_dry_run else "decide"
-        return await self._answer(_question(access_key, self._stream_max, Scope.LIMITLY, mode, call))
+        return self._answer(_question(access_key, self._stream_max, Scope.LIMITLY, mode, call))
 
-    async def admit(self, access_key: str, scope: Scope) -> Decision:
+    def admit(self, access_key: str, scope: Scope) -> Awaitable[Decision]:
         """Spends one call of an access key's minute. Errors: StoreUnavailable."""
-        return await self._answer(_question(access_key, self._stream_max, scope, "admit"))
+        return self._answer(_question(access_key, self._stream_max, scope, "admit"))
 
     async def open(self) -> None:
         """Lets the pool connect; Redis is connected by the first question."""
@@ -85,8 +87,8 @@ class DecisionStore:
     # --- private ---
     async def _answer(self, question: _Question) -> Decision:
         """Warm, one call of the script, which has a time of its own; a timer would cost as much as all of it."""
-        since = asyncio.get_running_loop().time()
         connection, reply = self._connection, _UNASKED
+        since = asyncio.get_running_loop().time()
         try:
             if connection is not None and not connection.is_closed:
                 reply = await self._call_script(connection, question, _NO_FILL)
@@ -117,8 +119,7 @@ class DecisionStore:
         raise StoreUnavailable(f"undecided after {ATTEMPTS} attempts")
 
     async def _call_script(self, connection: RedisConnection, question: _Question, fill: _Fill) -> list[Any]:
-        names = (head_name(question.bucket), stream_name(question.bucket))
-        arguments = (2, *names, connection.run, *question.arguments, *fill)
+        arguments = (*_NAMES[question.bucket], connection.run, *question.arguments, *fill)
         try:
             reply: list[Any] = await connection.call("EVALSHA", self._script_digest, *arguments)
         except hiredis.ReplyError as error:
