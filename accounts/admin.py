@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -68,6 +69,29 @@ class Desk(_ModelAdmin):
         if secret is None:
             return super().response_add(request, obj, post_url_continue)
         return show_secret(self, request, obj, secret)
+
+
+class ServiceDesk(Desk):
+    """Rows of an account that two services create and update; whose they are is never changed."""
+
+    autocomplete_fields = ("account",)
+    service_fields: tuple[str, ...]
+    create: Callable[..., Model]
+    update: Callable[..., None]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account", *self.service_fields)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        given = {name: form.cleaned_data[name] for name in self.service_fields}
+        if change:
+            self.update(obj, by=staff_of(request), **given)
+        else:
+            made = self.create(obj.account, by=staff_of(request), **given)
+            obj.__dict__.update(made.__dict__)
 
 
 class ReadOnlyDesk(Desk):
@@ -201,34 +225,24 @@ class AccessKeyAdmin(Desk):
 
 
 @admin.register(User)
-class UserAdmin(Desk):
+class UserAdmin(ServiceDesk):
+    service_fields = ("name", "email", "is_disabled")
+    create = staticmethod(services.create_user)
+    update = staticmethod(services.update_user)
     list_display = ("name", "email", "account", "plan", "is_disabled", "created_at")
     list_select_related = ("account", "subscription__plan")
     list_filter = ("is_disabled", AccountFilter)
     search_fields = ("name", "email")
-    autocomplete_fields = ("account",)
-    fields = ("account", "name", "email", "is_disabled")
     actions = ("delete_users",)
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).filter(deleted_at=None)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account",) if obj else ()
-
     @admin.display(description="plan")
     def plan(self, user: User) -> str:
         subscription = getattr(user, "subscription", None)
         return str(subscription.plan or "") if subscription else ""
-
-    def save_model(self, request: HttpRequest, obj: User, form: ModelForm[User], change: bool) -> None:
-        given: Any = {name: form.cleaned_data[name] for name in ("name", "email", "is_disabled")}
-        if change:
-            services.update_user(obj, by=staff_of(request), **given)
-        else:
-            made = services.create_user(obj.account, by=staff_of(request), **given)
-            obj.__dict__.update(made.__dict__)
 
     @admin.action(description="Delete selected users (their keys stop at once)")
     def delete_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

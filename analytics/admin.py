@@ -2,42 +2,28 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, staff_of
+from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, ServiceDesk, staff_of
 from analytics import services
 from analytics.models import App, Consumer, ConsumerGroup, Endpoint, Environment, KeyBinding, WriteToken
 
-APP_FIELDS = ("name", "framework", "is_hub_enabled")
-
 
 @admin.register(App)
-class AppAdmin(Desk):
+class AppAdmin(ServiceDesk):
+    service_fields = ("name", "framework", "is_hub_enabled")
+    create = staticmethod(services.create_app)
+    update = staticmethod(services.update_app)
     list_display = ("name", "account", "framework", "client_id", "is_hub_enabled", "created_at")
     list_select_related = ("account",)
     list_filter = (AccountFilter,)
     search_fields = ("name", "client_id")
-    autocomplete_fields = ("account",)
-    fields = ("account", *APP_FIELDS)
     actions = ("renew_client_ids",)
     ordering = ("-id",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account",) if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: App, form: ModelForm[App], change: bool) -> None:
-        given: Any = {name: form.cleaned_data[name] for name in APP_FIELDS}
-        if change:
-            services.update_app(obj, by=staff_of(request), **given)
-        else:
-            made = services.create_app(obj.account, by=staff_of(request), **given)
-            obj.__dict__.update(made.__dict__)
 
     @admin.action(description="Renew the client ids of selected apps (SDKs 0.x that use the old ones stop for good)")
     def renew_client_ids(self, request: HttpRequest, queryset: QuerySet[App]) -> None:

@@ -11,38 +11,26 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin import AccountFilter, Desk, staff_of
+from accounts.admin import AccountFilter, Desk, ServiceDesk, staff_of
 from keys.services import PlanInUse, delete_plan
 from plans import services
 from plans.models import Plan, Subscription
 
-PLAN_FIELDS = ("name", "description", "max_requests", "request_period", "is_active")
-
 
 @admin.register(Plan)
-class PlanAdmin(Desk):
+class PlanAdmin(ServiceDesk):
+    service_fields = ("name", "description", "max_requests", "request_period", "is_active")
+    create = staticmethod(services.create_plan)
+    update = staticmethod(services.update_plan)
     list_display = ("name", "account", "max_requests", "request_period", "is_active", "public_id")
     list_select_related = ("account",)
     list_filter = ("is_active", "request_period", AccountFilter)
     search_fields = ("name", "public_id")
-    autocomplete_fields = ("account",)
-    fields = ("account", *PLAN_FIELDS)
     actions = ("delete_plans",)
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).filter(deleted_at=None)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account", "public_id") if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: Plan, form: ModelForm[Plan], change: bool) -> None:
-        given: Any = {name: form.cleaned_data[name] for name in PLAN_FIELDS}
-        if change:
-            services.update_plan(obj, by=staff_of(request), **given)
-        else:
-            made = services.create_plan(obj.account, by=staff_of(request), **given)
-            obj.__dict__.update(made.__dict__)
 
     @admin.action(description="Delete selected plans (those that nobody holds)")
     def delete_plans(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:

@@ -8,7 +8,9 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from django.conf import settings
+from django.test import Client
 
+from accounts.models import Staff
 from keys.models import StreamPosition
 from keys.redis import client as redis_client
 from keys.validation.parsing import ParsedCall
@@ -134,3 +136,11 @@ def alice(stores: StoreRedis) -> Tenant:
 @pytest.fixture
 def bob(stores: StoreRedis) -> Tenant:
     return new_tenant("Bob")
+
+
+@pytest.fixture
+def desk(stores: StoreRedis) -> Client:
+    """A staff member's browser, logged in to the admin."""
+    client = Client()
+    client.force_login(Staff.objects.create_superuser("sam", password="a long one"))
+    return client

@@ -5,14 +5,13 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AccessKey, Account, Staff, User
+from accounts.models import AccessKey, Account, User
 from keys.ledger.drain import drain_all
 from keys.models import ApiKey
 from plans.models import Plan, Subscription
 from tests.cast import Tenant
 from tests.conftest import ApiClient
 from tests.queries import counting_queries
-from tests.store_redis import StoreRedis
 
 LISTS = [
     "accounts_account", "accounts_accesskey", "accounts_user", "accounts_staff", "plans_plan", "plans_subscription",
@@ -20,13 +19,6 @@ LISTS = [
     "keys_pendinginvalidation", "keys_deadevent", "analytics_app", "analytics_writetoken", "analytics_environment",
     "analytics_keybinding", "analytics_consumergroup", "analytics_consumer", "analytics_endpoint",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def desk(stores: StoreRedis) -> Client:
-    client = Client()
-    client.force_login(Staff.objects.create_superuser("sam", password="a long one"))
-    return client
 
 
 def _url(page: str, *args: object) -> str:
