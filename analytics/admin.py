@@ -18,14 +18,14 @@ class AppAdmin(ServiceDesk):
     service_fields = ("name", "framework", "is_hub_enabled")
     create = staticmethod(services.create_app)
     update = staticmethod(services.update_app)
-    list_display = ("name", "account", "framework", "client_id", "is_hub_enabled", "created_at")
+    list_display = ("name", "account", "framework", "client_id", "is_hub_enabled")
     list_select_related = ("account",)
     list_filter = (AccountFilter,)
     search_fields = ("name", "client_id")
     actions = ("renew_client_ids",)
     ordering = ("-id",)
 
-    @admin.action(description="Renew the client ids of selected apps (SDKs 0.x that use the old ones stop for good)")
+    @admin.action(description="Renew client ids (SDKs 0.x stop for good)")
     def renew_client_ids(self, request: HttpRequest, queryset: QuerySet[App]) -> None:
         for app in queryset:
             services.renew_client_id(app, by=staff_of(request))
