@@ -32,7 +32,7 @@ class Script:
         digests = digest_of(self.tenant.secret).hex(), digest_of(self.key.secret).hex()
         arguments = [
             other.get("run", self.run), other.get("mode", "decide"), *digests, other.get("cost", 1), "GET", "/o", "",
-            "limitly", other.get("stream_max", 1000), json.dumps(fill) if fill else "", nonce, inv, final,
+            "limitly", other.get("stream_max", 1000), *((json.dumps(fill), nonce, inv, final) if fill else ()),
         ]  # fmt: skip
         names = head_name(self.bucket), stream_name(self.bucket)
         reply: list[Any] = self.client.eval(SCRIPT, 2, *names, *arguments)

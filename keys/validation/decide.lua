@@ -5,7 +5,7 @@
 --       2 mode         'decide' | 'preview' (spends and logs nothing) | 'admit' (ends after the minute budget)
 --       3 access key   digest, hex         4 api key   digest, hex ('' when admitting)
 --       5 cost   6 method   7 endpoint   8 ip      9 scope that the access key must allow
---      10 stream max   11 fill, JSON or ''   12 nonce   13 inv   14 '1': decide by the fill even if inv moved
+--      10 stream max   and with a fill: 11 its JSON   12 nonce   13 inv   14 '1': decide by it even if inv moved
 -- Returns {'CLOSED'} | {'MISS', nonce, inv, now} | {'FULL'} | {'UNAUTHORIZED'}
 --       | {outcome, now, budget, budget left, access key id, account id, used, limit, plan name, start, end}
 --         outcome: BUSY | FORBIDDEN | ADMITTED | NOT_FOUND | KEY_DISABLED | KEY_EXPIRED | USER_DISABLED: the first six
@@ -24,7 +24,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function miss() return {'MISS', nonce, inv, now} end
 
 local fill
-if ARGV[11] ~= '' and ARGV[12] == nonce and (ARGV[13] == inv or ARGV[14] == '1') then
+if ARGV[11] and ARGV[12] == nonce and (ARGV[13] == inv or ARGV[14] == '1') then
   fill = cjson.decode(ARGV[11])
   if ARGV[13] == inv then
     for name, snapshot in pairs(fill.snapshots) do

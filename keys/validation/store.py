@@ -46,9 +46,9 @@ class _Question(msgspec.Struct, frozen=True, gc=False):
     api_key: bytes | None
 
 
-# The script's last four arguments: the fill as JSON, its nonce, its inv, and whether it insists.
-_Fill = tuple[str, str, str, str]
-_NO_FILL: _Fill = ("", "", "", "")
+# The script's last four arguments: the fill as JSON, its nonce, its inv, and whether it insists; none without a fill.
+_Fill = tuple[str, str, str, str] | tuple[()]
+_NO_FILL: _Fill = ()
 
 
 class DecisionStore:
