@@ -139,6 +139,11 @@ def _spent(subject: str, window: str) -> Spent:
     return Spent(Subject.parse(subject), from_ms(int(start_ms)), from_ms(int(end_ms)))
 
 
+def request_words(method: str, ip: str, endpoint: str) -> str:
+    """The last words of a record, as decide.lua is given them; `ip` may be empty."""
+    return f"{method} {ip or '-'} {endpoint}"
+
+
 def decision_id(bucket: Bucket, stream_id: StreamId) -> UUID:
     """A version 8 UUID (RFC 9562) that sorts by time: 48 bits of ms, 4 of bucket, 62 of sequence number."""
     high = stream_id.ms << 16 | 0x8000 | bucket << 8

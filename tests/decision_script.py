@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.secrets import Bucket, digest_of
-from keys.events import head_name, stream_name, to_ms
+from keys.events import head_name, request_words, to_ms
 from keys.validation.store import SCRIPT
 from tests.cast import IssuedKey, Tenant
 from tests.store_redis import StoreRedis
@@ -31,11 +31,12 @@ class Script:
     ) -> list[Any]:
         digests = digest_of(self.tenant.secret).hex(), digest_of(self.key.secret).hex()
         arguments = [
-            other.get("run", self.run), other.get("mode", "decide"), *digests, other.get("cost", 1), "GET", "/o", "",
-            "limitly", other.get("stream_max", 1000), *((json.dumps(fill), nonce, inv, final) if fill else ()),
+            other.get("run", self.run), other.get("mode", "decide"), *digests, other.get("cost", 1),
+            request_words("GET", "", "/o"), "limitly", other.get("stream_max", 1000),
         ]  # fmt: skip
-        names = head_name(self.bucket), stream_name(self.bucket)
-        reply: list[Any] = self.client.eval(SCRIPT, 2, *names, *arguments)
+        if fill:
+            arguments += [json.dumps(fill), nonce, inv, final]
+        reply: list[Any] = self.client.eval(SCRIPT, 1, head_name(self.bucket), *arguments)
         return reply
 
     def fill(

@@ -1,11 +1,13 @@
 -- The one place where a call is decided (DESIGN 5a). Atomic; Redis's clock is the only one that counts.
 --
--- KEYS: 1 {tag}:head   2 {tag}:events      (every other name is built here and carries the same tag)
+-- KEYS: 1 {tag}:head   (every other name is built here and carries the same tag)
 -- ARGV: 1 run          the server's run_id as this connection read it
 --       2 mode         'decide' | 'preview' (spends and logs nothing) | 'admit' (ends after the minute budget)
 --       3 access key   digest, hex         4 api key   digest, hex ('' when admitting)
---       5 cost   6 method   7 endpoint   8 ip      9 scope that the access key must allow
---      10 stream max   and with a fill: 11 its JSON   12 nonce   13 inv   14 '1': decide by it even if inv moved
+--       5 cost         6 request           'METHOD ip endpoint', as an event ends with it
+--       7 scope        that the access key must allow
+--       8 stream max   and with a fill:  9 its JSON   10 nonce   11 inv   12 '1': decide by it even if inv moved
+-- (Few words: with ten of 22 left out a call takes a fifth less, in Python as here.)
 -- Returns {'CLOSED'} | {'MISS', nonce, inv, now} | {'FULL'} | {'UNAUTHORIZED'}
 --       | {outcome, now, budget, budget left, access key id, account id, used, limit, plan name, start, end}
 --         outcome: BUSY | FORBIDDEN | ADMITTED | NOT_FOUND | KEY_DISABLED | KEY_EXPIRED | USER_DISABLED: the first six
@@ -24,9 +26,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function miss() return {'MISS', nonce, inv, now} end
 
 local fill
-if ARGV[11] and ARGV[12] == nonce and (ARGV[13] == inv or ARGV[14] == '1') then
-  fill = cjson.decode(ARGV[11])
-  if ARGV[13] == inv then
+if ARGV[9] and ARGV[10] == nonce and (ARGV[11] == inv or ARGV[12] == '1') then
+  fill = cjson.decode(ARGV[9])
+  if ARGV[11] == inv then
     for name, snapshot in pairs(fill.snapshots) do
       if snapshot then
         call('SET', tag .. nonce .. ':' .. name, cmsgpack.pack(snapshot), 'PX', SNAPSHOT_MS)
@@ -52,7 +54,7 @@ if not access then return {'UNAUTHORIZED'} end
 local access_id, account, budget, access_expires, scopes, analytics_budget = unpack(access)
 if access_expires > 0 and now >= access_expires then return {'UNAUTHORIZED'} end
 local minute, minute_name, left = 'm', nil, -1
-if ARGV[9] == 'analytics' then minute, budget = 'ma', analytics_budget end  -- a minute of its own
+if ARGV[7] == 'analytics' then minute, budget = 'ma', analytics_budget end  -- a minute of its own
 if budget >= 0 then
   minute_name = format('%s%s:%.0f:%.0f', tag, minute, access_id, math.floor(now / MINUTE_MS))
   left = budget - tonumber(call('GET', minute_name) or 0)
@@ -65,7 +67,7 @@ local function answer(outcome, ...)
   end
   return {outcome, now, budget, left, access_id, account, ...}
 end
-if scopes ~= '' and not string.find(scopes, ARGV[9], 1, true) then return answer('FORBIDDEN') end
+if scopes ~= '' and not string.find(scopes, ARGV[7], 1, true) then return answer('FORBIDDEN') end
 if mode == 'admit' then return answer('ADMITTED') end
 
 -- The api key.
@@ -75,15 +77,15 @@ if key == nil then return miss() end
 if not key then return answer('NOT_FOUND') end
 local key_id, user_id, plan_id, active, key_expires, secret_expires, subject = unpack(key)
 if secret_expires > 0 and now >= secret_expires then return answer('NOT_FOUND') end
-if mode == 'decide' and call('XLEN', KEYS[2]) >= tonumber(ARGV[10]) then return {'FULL'} end
+if mode == 'decide' and call('XLEN', tag .. 'events') >= tonumber(ARGV[8]) then return {'FULL'} end
 
 -- One event: the words of keys/events.py RECORD. (One field costs half the time of thirteen.)
 -- `code` is the outcome in the ledger (keys/models.py Outcome).
 local function log(code, logged_subject, span)
   if mode ~= 'decide' then return end
   local who = format('%.0f %.0f %.0f %.0f %.0f ', account, access_id, key_id, user_id, plan_id)
-  local ip = ARGV[8] ~= '' and ARGV[8] or '-'
-  call('XADD', KEYS[2], '*', 'e', who .. table.concat({logged_subject, span, code, ARGV[5], ARGV[6], ip, ARGV[7]}, ' '))
+  local what = table.concat({logged_subject, span, code, ARGV[5], ARGV[6]}, ' ')
+  call('XADD', tag .. 'events', '*', 'e', who .. what)
 end
 local function refuse(outcome, code)
   log(code, '-', '0:0')

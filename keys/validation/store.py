@@ -12,7 +12,7 @@ import psycopg
 
 from accounts.models import Scope
 from accounts.secrets import BUCKETS, Bucket, bucket_of, digest_of
-from keys.events import head_name, stream_name
+from keys.events import head_name, request_words
 from keys.ledger.opening import open_bucket
 from keys.validation.connection import RedisAddress, RedisConnection, RedisUnavailable
 from keys.validation.fills import Pool, read_fill
@@ -28,8 +28,7 @@ UNDECIDED: Final = frozenset({b"MISS", b"CLOSED", b"FULL", b"UNASKED"})
 # From this fill on it decides its own call although something was changed meanwhile: a tenant may write all the time.
 INSISTING_FILL: Final = 3
 
-# The number of KEYS, and KEYS, for each bucket.
-_NAMES: Final = [(2, head_name(Bucket(each)), stream_name(Bucket(each))) for each in range(BUCKETS)]
+_HEADS: Final = [head_name(Bucket(each)) for each in range(BUCKETS)]
 SCRIPT = Path(__file__).with_name("decide.lua").read_text()
 
 
@@ -38,7 +37,7 @@ class StoreUnavailable(Exception):
 
 
 class _Question(msgspec.Struct, frozen=True, gc=False):
-    """What does not change while one decision is sought: the script's first ten arguments and their digests."""
+    """What does not change while one decision is sought: the script's words but its first, and their digests."""
 
     bucket: Bucket
     arguments: tuple[str | int, ...]
@@ -119,7 +118,7 @@ class DecisionStore:
         raise StoreUnavailable(f"undecided after {ATTEMPTS} attempts")
 
     async def _call_script(self, connection: RedisConnection, question: _Question, fill: _Fill) -> list[Any]:
-        arguments = (*_NAMES[question.bucket], connection.run, *question.arguments, *fill)
+        arguments = (1, _HEADS[question.bucket], connection.run, *question.arguments, *fill)
         try:
             reply: list[Any] = await connection.call("EVALSHA", self._script_digest, *arguments)
         except hiredis.ReplyError as error:
@@ -175,10 +174,10 @@ class DecisionStore:
 def _question(access_key: str, stream_max: int, scope: Scope, mode: str, call: ParsedCall | None = None) -> _Question:
     access_digest = digest_of(access_key)
     if call is None:
-        details: tuple[str | int, ...] = ("", 0, "", "", "")
+        details: tuple[str | int, ...] = ("", 0, "")
         key_digest = None
     else:
         key_digest = digest_of(call.api_key)
-        details = (key_digest.hex(), call.cost, call.method, call.endpoint, call.ip)
+        details = (key_digest.hex(), call.cost, request_words(call.method, call.ip, call.endpoint))
     arguments = (mode, access_digest.hex(), *details, scope.value, stream_max)
     return _Question(bucket_of(access_key), arguments, access_digest, key_digest)
