@@ -21,22 +21,16 @@ from rest_framework.utils.encoders import JSONEncoder
 
 
 class Dialect(Enum):
-    DOCUMENTED = "/v1/"
-    SDK = "/functions/v1/"
-    APITALLY = "/v1/apps/"
+    """Each by the paths on which it is spoken; the first that fits."""
+
+    APITALLY = r"/v1/(team|apps)(/|$)"
+    DOCUMENTED = r"/v1(/|$)"
+    SDK = r"/functions/v1(/|$)"
 
     @classmethod
     def of_path(cls, path: str) -> "Dialect | None":
         """None where no API is spoken (the admin, static files, health)."""
-        if APITALLY_PATHS.match(path):
-            return cls.APITALLY
-        for dialect in (cls.DOCUMENTED, cls.SDK):
-            if path.startswith(dialect.value) or path == dialect.value[:-1]:
-                return dialect
-        return None
-
-
-APITALLY_PATHS = re.compile(r"/v1/(team|apps)(/|$)")
+        return next((dialect for dialect in cls if re.match(dialect.value, path)), None)
 
 
 class Kind(Enum):
