@@ -67,6 +67,29 @@ class Histogram:
         raise AssertionError("the rank is at most the count")
 
 
+# How a bucket is kept in the database (migration 0003 merges there): the index above, the count below.
+_COUNT_BITS, _INDEX_SHIFT, _ZERO_INDEX = 48, 1024, -1000
+
+
+def pack(histogram: Histogram | None) -> list[int]:
+    """Sparse and sorted, zeros first: (index + 1024) << 48 | count for each bucket that is not empty."""
+    if histogram is None:
+        return []
+    counts = [(_ZERO_INDEX, histogram.zeros), *sorted(histogram.buckets.items())]
+    return [(index + _INDEX_SHIFT) << _COUNT_BITS | count for index, count in counts if count]
+
+
+def unpack(packed: Iterable[int]) -> Histogram:
+    histogram = Histogram()
+    for bucket in packed:
+        index, count = (bucket >> _COUNT_BITS) - _INDEX_SHIFT, bucket & (1 << _COUNT_BITS) - 1
+        if index == _ZERO_INDEX:
+            histogram.zeros += count
+        else:
+            histogram.buckets[index] += count
+    return histogram
+
+
 def bucket_of(value: float, bounds: Bounds) -> int:
     """Of a value above zero."""
     if math.isinf(value):

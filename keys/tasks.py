@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from keys import invalidation
 from keys.ledger import drain, retention
-from keys.ledger.partitions import DecisionPartitions
+from keys.partitions import DECISIONS
 
 DRAIN_FOR_S = 5.0
 
@@ -22,7 +22,7 @@ def resend_invalidations() -> int:
 
 @shared_task(name="keys.tasks.make_partitions")
 def make_partitions() -> int:
-    return DecisionPartitions().make_ahead(timezone.now())
+    return DECISIONS.make_ahead(timezone.now())
 
 
 @shared_task(name="keys.tasks.prune_decisions")

@@ -142,6 +142,24 @@ LIMITLY_ANALYTICS_REQUESTS_PER_MINUTE = environment.integer(
 )
 LIMITLY_READY_LAG_S = environment.integer("LIMITLY_READY_LAG_S", 60, at_least=5, at_most=86_400)
 
+# --- Apps that are observed -------------------------------------------------------------------------------------
+# Seconds between reports that SDKs are asked for (they take 5 to 60).
+LIMITLY_EXPORT_INTERVAL_S = environment.integer("LIMITLY_EXPORT_INTERVAL_S", 15, at_least=5, at_most=60)
+# Bytes of accepted reports that wait to be counted before new ones are refused with 503.
+LIMITLY_INGEST_BACKLOG_BYTES = environment.integer(
+    "LIMITLY_INGEST_BACKLOG_BYTES", 2 * 1024**3, at_least=1_048_576, at_most=1024**4
+)
+LIMITLY_INGEST_CONNECTIONS = 2
+LIMITLY_FOLD_DECISIONS = environment.flag("LIMITLY_FOLD_DECISIONS", default=True)
+LIMITLY_REQUEST_LOG_DAYS = environment.integer("LIMITLY_REQUEST_LOG_DAYS", 15, at_least=3, at_most=3_650)
+LIMITLY_TRAFFIC_MINUTE_DAYS = environment.integer("LIMITLY_TRAFFIC_MINUTE_DAYS", 32, at_least=3, at_most=3_650)
+LIMITLY_TRAFFIC_MONTHS = environment.integer("LIMITLY_TRAFFIC_MONTHS", 13, at_least=2, at_most=240)
+LIMITLY_APP_ENVIRONMENTS_MAX = environment.integer("LIMITLY_APP_ENVIRONMENTS_MAX", 50, at_least=1, at_most=10_000)
+LIMITLY_APP_ENDPOINTS_MAX = environment.integer("LIMITLY_APP_ENDPOINTS_MAX", 1_000, at_least=10, at_most=100_000)
+LIMITLY_APP_CONSUMERS_MAX = environment.integer("LIMITLY_APP_CONSUMERS_MAX", 100_000, at_least=10, at_most=10_000_000)
+# A MaxMind database of countries (.mmdb), read for the client's country; empty = none is told.
+LIMITLY_COUNTRY_DATABASE = environment.text("LIMITLY_COUNTRY_DATABASE")
+
 # --- The web process --------------------------------------------------------------------------------------------
 LIMITLY_WEB = environment.choice("LIMITLY_WEB", "all", ("all", "hot", "site"))
 LIMITLY_WEB_PROCESSES = environment.integer("LIMITLY_WEB_PROCESSES", 1, at_least=1, at_most=64)

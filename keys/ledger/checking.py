@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from accounts.secrets import BUCKETS, Bucket
 from keys.events import Event, from_ms, head_name, stream_name, to_ms
 from keys.ledger.drain import BATCH, drain_bucket
-from keys.ledger.partitions import DecisionPartitions
 from keys.models import DeadEvent, StreamPosition, UsageWindow
+from keys.partitions import DECISIONS
 from keys.redis import client
 from keys.subjects import Subject
 
@@ -117,7 +117,7 @@ def _check_counters(bucket: Bucket, position: StreamPosition, report: LedgerRepo
 
 
 def _check_sums(bucket: Bucket, report: LedgerReport) -> None:
-    since = DecisionPartitions().kept_since()
+    since = DECISIONS.kept_since()
     if since is None:
         return
     with connection.cursor() as cursor:

@@ -13,8 +13,8 @@ from django.db import DatabaseError, connection, transaction
 from accounts.secrets import BUCKETS, Bucket
 from keys.events import Event, StreamId, stream_name
 from keys.ledger import writing
-from keys.ledger.partitions import DecisionPartitions
 from keys.models import DeadEvent, StreamPosition
+from keys.partitions import DECISIONS
 from keys.redis import Entry, client
 
 BATCH = 5_000
@@ -55,7 +55,7 @@ def drain_bucket(bucket: Bucket, *, at_most: int = BATCH) -> int:
                 entries = _file_next(bucket, at_most)
             break
         except LacksPartition as lacking:
-            DecisionPartitions().make(lacking.days)
+            DECISIONS.make(lacking.days)
     if entries:
         passed = StreamId.parse(entries[-1][0])
         client().xtrim(stream_name(bucket), minid=str(passed.next), approximate=False)
@@ -108,7 +108,7 @@ def _file_apart(bucket: Bucket, entries: list[Entry], refusal: Exception) -> Non
 
 
 def _write(events: list[Event]) -> None:
-    lacking = DecisionPartitions().lacking(events[0].at, events[-1].at)
+    lacking = DECISIONS.lacking(events[0].at, events[-1].at)
     if lacking:
         raise LacksPartition(lacking)
     with connection.cursor() as cursor:

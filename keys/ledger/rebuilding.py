@@ -8,8 +8,8 @@ from django.db import connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
 from keys.ledger.checking import OF_BUCKET, SUMS
-from keys.ledger.partitions import DecisionPartitions
 from keys.models import StreamPosition
+from keys.partitions import DECISIONS
 
 CLEAR = """
 UPDATE {table} SET units_allowed = 0, calls_allowed = 0, calls_denied = 0
@@ -49,7 +49,7 @@ class Rebuilt:
 
 def rebuild_bucket(bucket: Bucket) -> Rebuilt:
     """Windows and hours that lie wholly in the kept decisions; adjustments stay. Drains of the bucket wait."""
-    since = DecisionPartitions().kept_since()
+    since = DECISIONS.kept_since()
     result = Rebuilt()
     if since is None:
         return result

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from keys.events import StreamId, from_ms
-from keys.ledger.partitions import DecisionPartitions
 from keys.models import StreamPosition
+from keys.partitions import DECISIONS
 
 
 def prune_decisions(now: datetime) -> list[str]:
@@ -16,4 +16,4 @@ def prune_decisions(now: datetime) -> list[str]:
     """
     newest = max(StreamId.parse(last_id) for last_id in StreamPosition.objects.values_list("last_id", flat=True))
     oldest_kept = min(now, from_ms(newest.ms)) - timedelta(days=settings.LIMITLY_DECISION_DAYS)
-    return DecisionPartitions().drop_before(oldest_kept)
+    return DECISIONS.drop_before(oldest_kept)

@@ -16,9 +16,9 @@ from keys.events import FIELD, RECORD, Event, StreamId, decision_id, stream_id_o
 from keys.ledger import writing
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all, drain_bucket
-from keys.ledger.partitions import DecisionPartitions
 from keys.ledger.retention import prune_decisions
 from keys.models import ApiKey, DeadEvent, Decision, Outcome, StreamPosition, UsageHour, UsageWindow
+from keys.partitions import DECISIONS
 from tests.cast import Tenant
 from tests.conftest import ApiClient
 from tests.store_redis import StoreRedis
@@ -182,7 +182,7 @@ def test_a_drain_makes_the_partition_it_lacks(stores: StoreRedis, alice: Tenant)
     append(stores, alice, f"{to_ms(far)}-0")
     assert drain_all(for_s=5) == 1
     assert Decision.objects.get().at == far
-    assert DecisionPartitions().make([far.replace(hour=0)]) == 0
+    assert DECISIONS.make([far.replace(hour=0)]) == 0
 
 
 def test_last_used_is_touched_of_both_keys(api: ApiClient, alice: Tenant) -> None:
@@ -230,8 +230,8 @@ def test_a_clock_that_runs_ahead_drops_nothing(stores: StoreRedis, alice: Tenant
 
 def test_partitions_are_made_a_week_ahead(stores: StoreRedis) -> None:
     now = datetime(2033, 1, 30, 23, 59, tzinfo=UTC)
-    assert DecisionPartitions().make_ahead(now) == 8
-    assert DecisionPartitions().lacking(now, now + 7 * DAY) == set()
+    assert DECISIONS.make_ahead(now) == 8
+    assert DECISIONS.lacking(now, now + 7 * DAY) == set()
 
 
 # --- check_ledger -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from accounts import services as accounts
 from accounts.actors import Actor
 from accounts.models import Account, Staff
 from keys import services as keys
-from keys.ledger.partitions import DecisionPartitions
+from keys.partitions import DECISIONS
 from plans import services as plans
 
 BY = Actor.command("first_start")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
-        DecisionPartitions().make_ahead(timezone.now())
+        DECISIONS.make_ahead(timezone.now())
         if Account.objects.exists() or Staff.objects.exists():
             return
         self.stdout.write(WELCOME.format(url=_url(), **_make_demo()))

@@ -41,6 +41,12 @@ class Environment(models.Model):
 
     app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="environments")
     name = models.CharField(max_length=32, validators=[RegexValidator(ENVIRONMENT_FORM)])
+    pinned_source = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        choices=[(1, "decisions"), (2, "spans"), (3, "metrics")],  # analytics.models.Source
+        help_text="Traffic is shown from this source, whatever reports come; empty = judged from what was told.",
+    )
     last_sync_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -52,6 +58,27 @@ class Environment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Instance(models.Model):
+    """One process of an app that reports; a restart is a new one."""
+
+    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="instances")
+    identifier = models.CharField(max_length=IDENTIFIER_LENGTH)
+    client = models.CharField(max_length=64, blank=True, help_text="The SDK and framework, as it names itself.")
+    versions = models.JSONField(default=dict, blank=True)
+    metric_scope = models.CharField(
+        max_length=IDENTIFIER_LENGTH, blank=True, editable=False, help_text="The one OTLP scope that is counted."
+    )
+    started_at = models.DateTimeField(null=True, editable=False)
+    last_seen_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["environment", "identifier"], name="instance_unique")]
+        indexes = [models.Index(fields=["environment", "-last_seen_at"], name="instance_latest")]
+
+    def __str__(self) -> str:
+        return self.identifier
 
 
 class WriteToken(models.Model):
@@ -105,6 +132,11 @@ class Consumer(models.Model):
     identifier = models.CharField(max_length=IDENTIFIER_LENGTH)
     name = models.CharField(max_length=LABEL_LENGTH, blank=True, default="")
     group = models.ForeignKey(ConsumerGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="consumers")
+    attributes = models.JSONField(default=dict, blank=True)
+    told_at = models.JSONField(
+        default=dict, editable=False, help_text="Of each field, when it was told last: an older word changes nothing."
+    )
+    first_request_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_request_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -130,6 +162,8 @@ class Endpoint(models.Model):
     app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="endpoints")
     method = models.CharField(max_length=METHOD_LENGTH)
     path = models.CharField(max_length=PATH_LENGTH, blank=True, default="")
+    summary = models.CharField(max_length=256, blank=True, default="")
+    description = models.TextField(blank=True, default="")
     environments = models.ManyToManyField(
         Environment, blank=True, related_name="endpoints", help_text="Where it was announced or called."
     )

@@ -1,0 +1,17 @@
+"""Which tables of analytics are partitioned, and for how long."""
+
+from keys.partitions import Partitions, Span
+
+REQUEST_LOGS = Partitions("analytics_requestlog")
+REQUEST_DETAILS = Partitions("analytics_requestdetail")
+SPANS = Partitions("analytics_span")
+APP_LOGS = Partitions("analytics_applog")
+TRAFFIC_MINUTES = Partitions("analytics_trafficminute")
+RESOURCE_MINUTES = Partitions("analytics_resourceminute")
+TRAFFIC_QUARTERS = Partitions("analytics_trafficquarter", Span.MONTH)
+TRAFFIC_QUARTER_TOTALS = Partitions("analytics_trafficquartertotal", Span.MONTH)
+
+REQUESTS = (REQUEST_LOGS, REQUEST_DETAILS, SPANS, APP_LOGS)
+MINUTES = (TRAFFIC_MINUTES, RESOURCE_MINUTES)
+QUARTERS = (TRAFFIC_QUARTERS, TRAFFIC_QUARTER_TOTALS)
+ALL = (*REQUESTS, *MINUTES, *QUARTERS)

@@ -1,0 +1,45 @@
+"""The bytes of a report as its SDK meant them: gunzipped where they are gzip, never more than the bound."""
+
+import zlib
+from typing import Final
+
+from analytics.observations import BadReport
+
+DECODED_MAX_BYTES: Final = 16 * 1024 * 1024
+GZIP_MAGIC: Final = b"\x1f\x8b"
+CHUNK_BYTES: Final = 256 * 1024
+
+
+def decoded(body: bytes) -> bytes:
+    """All members of a gzip body one after the other, or the body itself. Nobody's word is taken for the encoding:
+    hub logs are gzip and say nothing. Errors: BadReport bad_gzip, too_large."""
+    if not body.startswith(GZIP_MAGIC):
+        return _bounded(body)
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        while not stream.eof:
+            part = _inflated(stream, body)
+            size += len(part)
+            if size > DECODED_MAX_BYTES:
+                raise BadReport("too_large", f"over {DECODED_MAX_BYTES} bytes when decompressed")
+            if not part and not stream.unconsumed_tail and not stream.eof:
+                raise BadReport("bad_gzip", "it ends in the middle")
+            parts.append(part)
+            body = stream.unconsumed_tail
+        body = stream.unused_data.lstrip(b"\0")  # gzip may be padded with zeros
+    return b"".join(parts)
+
+
+def _inflated(stream: "zlib._Decompress", body: bytes) -> bytes:
+    try:
+        return stream.decompress(body, CHUNK_BYTES)
+    except zlib.error as error:
+        raise BadReport("bad_gzip", str(error)) from error
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > DECODED_MAX_BYTES:
+        raise BadReport("too_large", f"over {DECODED_MAX_BYTES} bytes")
+    return body
