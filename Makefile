@@ -16,7 +16,7 @@ help:
 run: .venv/.for-run
 	@exec .venv/bin/python -m limitly_site.supervisor
 
-test: .venv/.for-test
+test: .venv/.for-test tests/sdks/.venv/.ready
 	@exec .venv/bin/python -m pytest $(ARGS)
 
 torture: .venv/.for-test
@@ -52,6 +52,16 @@ format: .venv/.for-test
 	@echo "Installing what the tests need (once; about two minutes) ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch .venv/.for-test
+
+# Each SDK lives with the frameworks that it is tried in, apart from Limitly's own packages.
+tests/sdks/.venv/.ready: .venv/bin/python $(wildcard tests/sdks/requirements/*.txt)
+	@echo "Installing the SDKs that the tests run (once; about a minute) ..."
+	@for sdk in tests/sdks/requirements/*.txt; do \
+	  home="tests/sdks/.venv/$$(basename "$$sdk" .txt)"; \
+	  .venv/bin/python -m venv "$$home" && \
+	  "$$home/bin/python" -m pip --disable-pip-version-check --quiet install -r "$$sdk" || exit 1; \
+	done
+	@touch tests/sdks/.venv/.ready
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt .venv/bin/python
 	@echo "Installing what the benchmark's peers need (once) ..."
