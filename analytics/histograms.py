@@ -97,14 +97,20 @@ def bucket_of(value: float, bounds: Bounds) -> int:
     return _clamp(math.ceil(8 * math.log2(value)) - 1, bounds)
 
 
-def from_exponential(scale: int, zeros: int, offset: int, counts: Sequence[int], bounds: Bounds) -> Histogram:
-    """Of an OTLP exponential histogram, scales -10 to 20. Errors: BadHistogram."""
+def from_exponential(
+    scale: int, zeros: int, offset: int, counts: Sequence[int], bounds: Bounds, *, unit: float = 1
+) -> Histogram:
+    """Of an OTLP exponential histogram, scales -10 to 20; `unit` is the size of its unit in ours.
+
+    Errors: BadHistogram.
+    """
     if not -10 <= scale <= 20 or zeros < 0 or any(count < 0 for count in counts):
         raise BadHistogram(f"scale {scale}, or a negative count")
     histogram = Histogram(zeros)
     for index, count in enumerate(counts, start=offset):
         if count:
-            histogram.buckets[_clamp(_rescale(index, scale), bounds)] += count
+            ours = _rescale(index, scale) if unit == 1 else _rescale_unit(index, scale, unit)
+            histogram.buckets[_clamp(ours, bounds)] += count
     return histogram
 
 
@@ -147,6 +153,11 @@ def _rescale(index: int, scale: int) -> int:
     if scale >= SCALE:
         return index >> (scale - SCALE)
     return (index << (SCALE - scale)) + (1 << (SCALE - 1 - scale))
+
+
+def _rescale_unit(index: int, scale: int, unit: float) -> int:
+    """Our bucket of the middle of theirs, by logarithms: the value itself may be beyond any float."""
+    return math.ceil(8 * (math.ldexp(index + 0.5, -scale) + math.log2(unit))) - 1
 
 
 def _middle(low: float, high: float, highest: float | None) -> float:

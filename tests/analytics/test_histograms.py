@@ -50,6 +50,18 @@ def test_a_finer_scale_becomes_ours_exactly(scale: int, offset: int, given_count
     assert fine.count == sum(given_counts) + 2
 
 
+@given(st.integers(0, 20), st.integers(-60, 60), st.sampled_from([0.001, 60.0]))
+def test_in_another_unit_the_middle_of_a_bucket_is_filed(scale: int, index: int, unit: float) -> None:
+    (found,) = from_exponential(scale, 0, index, [1], TIME, unit=unit).buckets
+    true = 2 ** ((index + 0.5) / 2**scale) * unit
+    assert abs(bucket_of(true, TIME) - found) <= 1  # on a bucket's edge logarithms may round either way
+
+
+@pytest.mark.parametrize(("offset", "bucket"), [(2**31 - 1, TIME.highest), (-(2**31), TIME.lowest)])
+def test_values_beyond_any_float_are_filed_at_the_ends(offset: int, bucket: int) -> None:
+    assert from_exponential(-10, 0, offset, [1], TIME, unit=0.001).buckets == {bucket: 1}
+
+
 @given(st.integers(3, 20), st.integers(-300, 300), counts, counts)
 def test_merging_and_downscaling_commute(scale: int, offset: int, one: list[int], two: list[int]) -> None:
     apart = from_exponential(scale, 0, offset, one, TIME)
