@@ -5,6 +5,7 @@ from __future__ import annotations  # ModelForm and ModelAdmin take no parameter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import unfold.admin
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
@@ -15,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import services
 from accounts.actors import Actor
@@ -26,7 +28,7 @@ from keys.services import delete_user
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
-    _ModelAdmin = admin.ModelAdmin
+    _ModelAdmin = unfold.admin.ModelAdmin
 
 # Lists are counted up to here: staff filter or search long before they turn a hundred pages.
 COUNT_MAX = 10_000
@@ -153,8 +155,10 @@ def show_secret(desk: admin.ModelAdmin[Any], request: HttpRequest, obj: Model, s
 
 
 @admin.register(Staff)
-class StaffAdmin(StaffUserAdmin):  # type: ignore[type-arg]
-    pass
+class StaffAdmin(StaffUserAdmin, _ModelAdmin):  # type: ignore[type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(Account)

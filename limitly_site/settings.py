@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from limitly_site import environment
+from limitly_site.desk import UNFOLD  # noqa: F401  # read by the theme
 from limitly_site.stores import embedded_stores
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -43,6 +44,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- The project ------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "unfold",  # before the admin, whose templates it replaces
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
