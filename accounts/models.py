@@ -7,7 +7,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
+from accounts.actors import ActorKind
 from accounts.secrets import BUCKETS
 
 NAME_LENGTH = 100
@@ -148,3 +150,34 @@ class User(Deletable):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AuditEntry(models.Model):
+    """Who changed what, when, from where, before and after: written in the transaction of the change, never edited.
+
+    Secrets are not in it: digests are left out, and nothing else of a secret is ever a field.
+    """
+
+    at = models.DateTimeField(default=timezone.now)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    actor_kind = models.CharField(max_length=16, choices=ActorKind.choices())
+    actor_name = models.CharField(max_length=150)
+    address = models.GenericIPAddressField(null=True)
+    action = models.CharField(max_length=64)
+    row_type = models.CharField(max_length=64)
+    row_id = models.BigIntegerField()
+    row_name = models.CharField(max_length=200)
+    before = models.JSONField()
+    after = models.JSONField()
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = "change"
+        indexes = [
+            models.Index(fields=["account", "-id"], name="audit_of_account"),
+            models.Index(fields=["row_type", "row_id", "-id"], name="audit_of_row"),
+            models.Index(fields=["actor_name", "-id"], name="audit_of_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}: {self.action} {self.row_name}"

@@ -5,6 +5,7 @@ from typing import TypedDict, Unpack
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import NotFoundError, RefusedError
 from accounts.models import Account, User
@@ -41,7 +42,9 @@ class ApiKeyFields(TypedDict, total=False):
 def issue_api_key(account: Account, *, by: Actor, **fields: Unpack[ApiKeyFields]) -> Issued[ApiKey]:
     _refuse_deleted(fields)
     api_key = ApiKey.objects.create(account=account, **fields)
-    return Issued(api_key, _add_secret(api_key))
+    secret = _add_secret(api_key)
+    audit.record_created(by, api_key)
+    return Issued(api_key, secret)
 
 
 @transaction.atomic
@@ -49,7 +52,8 @@ def update_api_key(api_key: ApiKey, *, by: Actor, **fields: Unpack[ApiKeyFields]
     _refuse_deleted(fields)
     for field, value in fields.items():
         setattr(api_key, field, value)
-    api_key.save(update_fields=[*fields, "updated_at"])
+    with audit.recording(by, api_key):
+        api_key.save(update_fields=[*fields, "updated_at"])
     announce(api_key.account.bucket, *_secret_names(api_key))
 
 
@@ -61,6 +65,7 @@ def regenerate_api_key(api_key: ApiKey, *, by: Actor) -> Issued[ApiKey]:
     api_key.secrets.all().delete()
     secret = _add_secret(api_key)
     api_key.save(update_fields=["updated_at"])
+    audit.record_done(by, api_key, "given a new secret", secret=f"{secret[:PREFIX_LENGTH]}…{secret[-4:]}")
     announce(api_key.account.bucket, *names)
     return Issued(api_key, secret)
 
@@ -69,7 +74,8 @@ def regenerate_api_key(api_key: ApiKey, *, by: Actor) -> Issued[ApiKey]:
 def delete_api_key(api_key: ApiKey, *, now: datetime, by: Actor) -> None:
     """The key stops at once; the row and its history stay."""
     api_key.deleted_at = now
-    api_key.save(update_fields=["deleted_at"])
+    with audit.recording(by, api_key, "deleted"):
+        api_key.save(update_fields=["deleted_at"])
     announce(api_key.account.bucket, *_secret_names(api_key))
 
 
@@ -78,7 +84,8 @@ def delete_user(user: User, *, now: datetime, by: Actor) -> None:
     """The user and all its keys stop at once; the rows and their history stay."""
     User.objects.select_for_update().get(pk=user.pk)  # waits for keys that are being issued to the user
     user.deleted_at = now
-    user.save(update_fields=["deleted_at"])
+    with audit.recording(by, user, "deleted"):
+        user.save(update_fields=["deleted_at"])
     keys = ApiKey.objects.filter(user=user, deleted_at=None)
     digests = ApiKeySecret.objects.filter(api_key__in=keys).values_list("digest", flat=True)
     names = [api_key_name(user.account_id, bytes(digest)) for digest in digests]
@@ -95,7 +102,8 @@ def delete_plan(plan: Plan, *, now: datetime, by: Actor) -> None:
     if users or keys:
         raise PlanInUse(users, keys)
     plan.deleted_at = now
-    plan.save(update_fields=["deleted_at"])
+    with audit.recording(by, plan, "deleted"):
+        plan.save(update_fields=["deleted_at"])
     announce(plan.account.bucket, plan_name(plan.account_id, plan.pk))
 
 

@@ -50,6 +50,7 @@ NAVIGATION = [
     ),
     _lists(
         "Installation",
+        _link("Changes", "history", "accounts_auditentry_changelist"),
         _link("Staff", "badge", "accounts_staff_changelist"),
         _link("Roles", "shield_person", "auth_group_changelist"),
     ),

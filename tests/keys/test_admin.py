@@ -14,7 +14,8 @@ from tests.conftest import ApiClient
 from tests.queries import counting_queries
 
 LISTS = [
-    "accounts_account", "accounts_accesskey", "accounts_user", "accounts_staff", "plans_plan", "plans_subscription",
+    "accounts_account", "accounts_accesskey", "accounts_auditentry", "accounts_user", "accounts_staff",
+    "plans_plan", "plans_subscription",
     "keys_apikey", "keys_apikeysecret", "keys_decision", "keys_usagewindow", "keys_usagehour", "keys_streamposition",
     "keys_pendinginvalidation", "keys_deadevent", "analytics_app", "analytics_writetoken", "analytics_environment",
     "analytics_keybinding", "analytics_consumergroup", "analytics_consumer", "analytics_endpoint",
