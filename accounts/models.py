@@ -147,6 +147,7 @@ class User(Deletable):
             models.UniqueConstraint(fields=["account", "id"], name="user_account_id"),
         ]
         indexes = [models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live")]
+        permissions = [("see_personal_data", "Can see names, e-mail addresses, IP addresses and bodies in clear")]
 
     def __str__(self) -> str:
         return self.name

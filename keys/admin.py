@@ -5,7 +5,7 @@ from __future__ import annotations  # ModelForm and ModelAdmin take no parameter
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -39,6 +39,7 @@ class ApiKeyAdmin(Desk):
     list_select_related = ("account", "user", "plan")
     list_filter = ("status", AccountFilter)
     search_fields = ("public_id", "name", "user__name", "user__email", "secrets__last4")
+    personal_fields = ("user", "user__name", "user__email")
     autocomplete_fields = ("account", "user", "plan")
     fields = ("account", *KEY_FIELDS)
     actions = ("activate", "deactivate", "delete_keys")
@@ -80,7 +81,9 @@ class ApiKeyAdmin(Desk):
     def regenerate(self, request: HttpRequest, key_id: int) -> HttpResponse:
         """Asks once, then shows the new secret once."""
         api_key = get_object_or_404(self.get_queryset(request).select_related("account"), pk=key_id)
-        if request.method == "POST" and self.has_change_permission(request, api_key):
+        if not self.has_change_permission(request, api_key):
+            raise PermissionDenied
+        if request.method == "POST":
             issued = services.regenerate_api_key(api_key, by=staff_of(request))
             self.log_change(request, api_key, "Replaced its secret.")
             return show_secret(self, request, api_key, issued.secret)
@@ -89,15 +92,15 @@ class ApiKeyAdmin(Desk):
             request, "admin/confirm_regenerate.html", {**context, "opts": self.opts, "object": api_key}
         )
 
-    @admin.action(description="Activate selected API keys")
+    @admin.action(description="Activate selected API keys", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._set_status(request, queryset, ApiKeyStatus.ACTIVE)
 
-    @admin.action(description="Deactivate selected API keys")
+    @admin.action(description="Deactivate selected API keys", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._set_status(request, queryset, ApiKeyStatus.INACTIVE)
 
-    @admin.action(description="Delete selected API keys (they stop at once)")
+    @admin.action(description="Delete selected API keys (they stop at once)", permissions=["change"])
     def delete_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for api_key in queryset.select_related("account"):
             services.delete_api_key(api_key, now=timezone.now(), by=staff_of(request))
@@ -121,6 +124,7 @@ class ApiKeySecretAdmin(ReadOnlyDesk):
 @admin.register(models.Decision)
 class DecisionAdmin(AccountFirstDesk):
     list_display = ("at", "outcome", "method", "endpoint", "api_key_id", "user_id", "cost", "ip")
+    personal_fields = ("endpoint", "ip")
     list_filter = (AccountFilter, "outcome")
 
 
