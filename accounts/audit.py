@@ -47,9 +47,9 @@ def recording(by: Actor, row: Model, verb: str = "changed", *, reason: str = "")
         )
 
 
-def record_done(by: Actor, row: Model, verb: str, *, reason: str = "", **after: str | int | None) -> None:
+def record_done(by: Actor, row: Model, verb: str, *, told: Snapshot, reason: str = "") -> None:
     """Something that was done with a row and is no field of it, such as replacing its secret."""
-    _record(by, row, verb, {}, dict(after), reason=reason)
+    _record(by, row, verb, {}, told, reason=reason)
 
 
 def _record(by: Actor, row: Model, verb: str, before: Snapshot, after: Snapshot, *, reason: str = "") -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
@@ -30,6 +32,21 @@ class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
             if given.get(name) and given[name].account_id != account.pk:
                 raise ValidationError({name: f"This {name} is another account's."})
         return given
+
+
+class OverlapForm(forms.Form):
+    overlap_hours = forms.TypedChoiceField(
+        label="The present secret",
+        coerce=int,
+        initial=0,
+        choices=[
+            (0, "stops at once"),
+            (1, "works for one more hour"),
+            (24, "works for one more day"),
+            (7 * 24, "works for one more week"),
+        ],
+        widget=forms.RadioSelect,
+    )
 
 
 @admin.register(ApiKey)
@@ -83,11 +100,12 @@ class ApiKeyAdmin(Desk):
         api_key = get_object_or_404(self.get_queryset(request).select_related("account"), pk=key_id)
         if not self.has_change_permission(request, api_key):
             raise PermissionDenied
-        if request.method == "POST":
-            issued = services.regenerate_api_key(api_key, by=staff_of(request))
-            self.log_change(request, api_key, "Replaced its secret.")
+        form = OverlapForm(request.POST or None)
+        if form.is_valid():
+            overlap = timedelta(hours=form.cleaned_data["overlap_hours"])
+            issued = services.regenerate_api_key(api_key, by=staff_of(request), now=timezone.now(), overlap=overlap)
             return show_secret(self, request, api_key, issued.secret)
-        context = {**self.admin_site.each_context(request), "title": f"Replace the secret of {api_key}?"}
+        context = {**self.admin_site.each_context(request), "title": f"Replace the secret of {api_key}?", "form": form}
         return TemplateResponse(
             request, "admin/confirm_regenerate.html", {**context, "opts": self.opts, "object": api_key}
         )

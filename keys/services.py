@@ -1,6 +1,6 @@
 """What can be done with API keys, and what deleting users and plans means for them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
 from django.db import transaction
@@ -20,6 +20,8 @@ from plans.services import refuse_deleted_plan
 from plans.signals import plan_name
 
 PREFIX_LENGTH = 12
+NO_OVERLAP = timedelta(0)
+OVERLAP_MAX = timedelta(days=30)
 
 
 class PlanInUse(RefusedError):
@@ -58,14 +60,20 @@ def update_api_key(api_key: ApiKey, *, by: Actor, **fields: Unpack[ApiKeyFields]
 
 
 @transaction.atomic
-def regenerate_api_key(api_key: ApiKey, *, by: Actor) -> Issued[ApiKey]:
-    """A new secret under the same id; the old ones stop at once."""
+def regenerate_api_key(api_key: ApiKey, *, by: Actor, now: datetime, overlap: timedelta = NO_OVERLAP) -> Issued[ApiKey]:
+    """A new secret under the same id. The old ones stop at once, or when the overlap is over if that is sooner than
+    they would have."""
     ApiKey.objects.select_for_update().get(pk=api_key.pk)  # two regenerations at once leave one secret, not two
     names = _secret_names(api_key)
-    api_key.secrets.all().delete()
+    if overlap:
+        _let_expire(api_key, now + overlap)
+        api_key.secrets.filter(expires_at__lte=now).delete()
+    else:
+        api_key.secrets.all().delete()
     secret = _add_secret(api_key)
     api_key.save(update_fields=["updated_at"])
-    audit.record_done(by, api_key, "given a new secret", secret=f"{secret[:PREFIX_LENGTH]}…{secret[-4:]}")
+    told = {"secret": f"{secret[:PREFIX_LENGTH]}…{secret[-4:]}", "overlap_seconds": int(overlap.total_seconds())}
+    audit.record_done(by, api_key, "given a new secret", told=told)
     announce(api_key.account.bucket, *names)
     return Issued(api_key, secret)
 
@@ -127,6 +135,13 @@ def _add_secret(api_key: ApiKey) -> str:
     )
     announce(api_key.account.bucket, api_key_name(api_key.account_id, digest))
     return secret
+
+
+def _let_expire(api_key: ApiKey, at: datetime) -> None:
+    for old in api_key.secrets.all():
+        if old.expires_at is None or old.expires_at > at:
+            old.expires_at = at
+            old.save(update_fields=["expires_at"])
 
 
 def _secret_names(api_key: ApiKey) -> list[str]:
