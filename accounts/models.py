@@ -4,9 +4,10 @@ from enum import StrEnum
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.db import connection, models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
 from django.utils import timezone
 
 from accounts.actors import ActorKind
@@ -146,7 +147,11 @@ class User(Deletable):
             # Target of the composite foreign keys that keep a key and its user in one account.
             models.UniqueConstraint(fields=["account", "id"], name="user_account_id"),
         ]
-        indexes = [models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live")]
+        indexes = [
+            models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live"),
+            models.Index(Upper("email"), name="user_by_email"),  # staff search beyond one account
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="user_by_name"),
+        ]
         permissions = [("see_personal_data", "Can see names, e-mail addresses, IP addresses and bodies in clear")]
 
     def __str__(self) -> str:

@@ -15,7 +15,12 @@ def _lists(title: str, *links: dict[str, Any], is_folded: bool = False) -> dict[
 
 
 NAVIGATION = [
-    {"items": [_link("Home", "home", "index")]},
+    {
+        "items": [
+            _link("Home", "home", "index"),
+            {"title": "Find", "icon": "search", "link": reverse_lazy("desk:find")},
+        ]
+    },
     _lists(
         "Customers",
         _link("Accounts", "domain", "accounts_account_changelist"),
