@@ -9,19 +9,27 @@ class ActorKind(StrEnum):
     ACCESS_KEY = "access_key"
     COMMAND = "command"
 
+    @classmethod
+    def choices(cls) -> list[tuple[str, str]]:
+        return [(kind.value, kind.value.replace("_", " ")) for kind in cls]
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
+    """`address` is the IP address from which it was done; None on this machine."""
+
     kind: ActorKind
     name: str
+    address: str | None = None
 
     @classmethod
-    def staff(cls, username: str) -> "Actor":
-        return cls(ActorKind.STAFF, username)
+    def staff(cls, username: str, *, address: str | None = None) -> "Actor":
+        return cls(ActorKind.STAFF, username, address)
 
     @classmethod
-    def access_key(cls, access_key_id: int) -> "Actor":
-        return cls(ActorKind.ACCESS_KEY, str(access_key_id))
+    def access_key(cls, shown: str, *, address: str | None = None) -> "Actor":
+        """`shown` is what a person may see of the key: its name and masked secret."""
+        return cls(ActorKind.ACCESS_KEY, shown, address)
 
     @classmethod
     def command(cls, name: str) -> "Actor":

@@ -3,8 +3,10 @@
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import unfold.admin
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
@@ -13,23 +15,29 @@ from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.http import urlencode
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import services
 from accounts.actors import Actor
+from accounts.api.addresses import address_of
 from accounts.errors import RefusedError
-from accounts.models import AccessKey, Account, Scope, Staff, User
+from accounts.models import AccessKey, Account, AuditEntry, Scope, Staff, User
+from accounts.roles import SEE_PERSONAL_DATA
 from keys.invalidation import NotYetInForce
 from keys.services import delete_user
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
-    _ModelAdmin = admin.ModelAdmin
+    _ModelAdmin = unfold.admin.ModelAdmin
 
 # Lists are counted up to here: staff filter or search long before they turn a hundred pages.
 COUNT_MAX = 10_000
+VEIL = "•••"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -48,7 +56,8 @@ class Desk(_ModelAdmin):
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
-    secret_title = ""
+    # What tells of a person: shown in clear, and searched, only by who has the permission (accounts.roles).
+    personal_fields: tuple[str, ...] = ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -63,6 +72,37 @@ class Desk(_ModelAdmin):
         except NotYetInForce:
             self.message_user(request, "Saved, but not yet in force: Redis does not answer.", messages.WARNING)
         return HttpResponseRedirect(request.get_full_path())
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self._shown_to(request, super().get_list_display(request))
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        if request.user.has_perm(SEE_PERSONAL_DATA):
+            return self.search_fields
+        return [each for each in self.search_fields if each not in self.personal_fields]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return [(name, told | {"fields": self._shown_to(request, told["fields"])}) for name, told in fieldsets]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Titles and breadcrumbs name the row by itself, so that for who may not see it, it has no name."""
+        row: Any = super().get_object(request, object_id, from_field)
+        if row is not None and not request.user.has_perm(SEE_PERSONAL_DATA):
+            for name in self.personal_fields:
+                if isinstance(getattr(row, name, None), str):
+                    setattr(row, name, VEIL)
+        return row
+
+    def _shown_to(self, request: HttpRequest, names: Any) -> list[Any]:
+        if request.user.has_perm(SEE_PERSONAL_DATA):
+            return list(names)
+        return [veiled(name) if name in self.personal_fields else name for name in names]
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """A row's changes, whoever made them: Django's own history knows the admin's alone."""
+        query = urlencode({"row_type": self.opts.label, "row_id": object_id})
+        return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{query}")
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         secret = getattr(request, "issued_secret", None)
@@ -135,7 +175,18 @@ class AccountFilter(admin.SimpleListFilter):
 
 
 def staff_of(request: HttpRequest) -> Actor:
-    return Actor.staff(request.user.get_username())
+    return Actor.staff(request.user.get_username(), address=address_of(request))
+
+
+@lru_cache
+def veiled(name: str) -> Callable[[Any], str]:
+    """A column in the place of one that tells of a person: whether there is something, no more."""
+
+    @admin.display(description=name.replace("_", " "))
+    def veil(row: Any) -> str:
+        return VEIL if getattr(row, f"{name}_id", None) or getattr(row, name, None) else ""
+
+    return veil
 
 
 def show_secret(desk: admin.ModelAdmin[Any], request: HttpRequest, obj: Model, secret: str) -> HttpResponse:
@@ -153,8 +204,10 @@ def show_secret(desk: admin.ModelAdmin[Any], request: HttpRequest, obj: Model, s
 
 
 @admin.register(Staff)
-class StaffAdmin(StaffUserAdmin):  # type: ignore[type-arg]
-    pass
+class StaffAdmin(StaffUserAdmin, _ModelAdmin):  # type: ignore[type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(Account)
@@ -217,7 +270,7 @@ class AccessKeyAdmin(Desk):
         obj.__dict__.update(issued.row.__dict__)
         request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
 
-    @admin.action(description="Revoke selected access keys (for good)")
+    @admin.action(description="Revoke selected access keys (for good)", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[AccessKey]) -> None:
         for access_key in queryset.select_related("account"):
             services.revoke_access_key(access_key, now=timezone.now(), by=staff_of(request))
@@ -233,6 +286,7 @@ class UserAdmin(ServiceDesk):
     list_select_related = ("account", "subscription__plan")
     list_filter = ("is_disabled", AccountFilter)
     search_fields = ("name", "email")
+    personal_fields = ("name", "email")
     actions = ("delete_users",)
     ordering = ("-id",)
 
@@ -244,8 +298,36 @@ class UserAdmin(ServiceDesk):
         subscription = getattr(user, "subscription", None)
         return str(subscription.plan or "") if subscription else ""
 
-    @admin.action(description="Delete selected users (their keys stop at once)")
+    @admin.action(description="Delete selected users (their keys stop at once)", permissions=["change"])
     def delete_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for user in queryset.select_related("account"):
             delete_user(user, now=timezone.now(), by=staff_of(request))
         self.message_user(request, f"{len(queryset)} users deleted; their history stays.")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyDesk):
+    """Who changed what: a row's own changes are one link away from its page (Desk.changes)."""
+
+    list_display = ("at", "who", "action", "row_name", "account", "differences", "address")
+    list_select_related = ("account",)
+    list_filter = ("actor_kind", AccountFilter)
+    search_fields = ("actor_name", "row_name")
+    personal_fields = ("row_name", "differences", "address")
+    fields = ("at", "who", "address", "account", "action", "row_name", "differences", "reason")
+    readonly_fields = fields
+    ordering = ("-id",)
+
+    @admin.display(description="who")
+    def who(self, entry: AuditEntry) -> str:
+        return f"{entry.actor_name} ({entry.get_actor_kind_display()})"
+
+    @admin.display(description="before → after")
+    def differences(self, entry: AuditEntry) -> str:
+        return ", ".join(
+            f"{name}: {entry.before[name]} → {value}" if name in entry.before else f"{name}: {value}"
+            for name, value in entry.after.items()
+        )
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        return lookup in ("row_type", "row_id") or super().lookup_allowed(lookup, value, request)

@@ -4,10 +4,13 @@ from enum import StrEnum
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.db import connection, models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
+from django.utils import timezone
 
+from accounts.actors import ActorKind
 from accounts.secrets import BUCKETS
 
 NAME_LENGTH = 100
@@ -144,7 +147,43 @@ class User(Deletable):
             # Target of the composite foreign keys that keep a key and its user in one account.
             models.UniqueConstraint(fields=["account", "id"], name="user_account_id"),
         ]
-        indexes = [models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live")]
+        indexes = [
+            models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live"),
+            models.Index(Upper("email"), name="user_by_email"),  # staff search beyond one account
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="user_by_name"),
+        ]
+        permissions = [("see_personal_data", "Can see names, e-mail addresses, IP addresses and bodies in clear")]
 
     def __str__(self) -> str:
         return self.name
+
+
+class AuditEntry(models.Model):
+    """Who changed what, when, from where, before and after: written in the transaction of the change, never edited.
+
+    Secrets are not in it: digests are left out, and nothing else of a secret is ever a field.
+    """
+
+    at = models.DateTimeField(default=timezone.now)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    actor_kind = models.CharField(max_length=16, choices=ActorKind.choices())
+    actor_name = models.CharField(max_length=150)
+    address = models.GenericIPAddressField(null=True)
+    action = models.CharField(max_length=64)
+    row_type = models.CharField(max_length=64)
+    row_id = models.BigIntegerField()
+    row_name = models.CharField(max_length=200)
+    before = models.JSONField()
+    after = models.JSONField()
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = "change"
+        indexes = [
+            models.Index(fields=["account", "-id"], name="audit_of_account"),
+            models.Index(fields=["row_type", "row_id", "-id"], name="audit_of_row"),
+            models.Index(fields=["actor_name", "-id"], name="audit_of_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}: {self.action} {self.row_name}"

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from accounts import audit
 from accounts.actors import Actor
 from accounts.errors import RefusedError
 from accounts.models import AccessKey, Account, User
@@ -54,13 +55,16 @@ def create_account(name: str, *, by: Actor) -> Account:
     slug = slugify(name)[:80] or "account"
     if Account.objects.filter(slug=slug).exists():
         slug = f"{slug}-{secrets.token_hex(4)}"
-    return Account.objects.create(name=name, slug=slug, bucket=secrets.randbelow(BUCKETS))
+    account = Account.objects.create(name=name, slug=slug, bucket=secrets.randbelow(BUCKETS))
+    audit.record_created(by, account)
+    return account
 
 
 @transaction.atomic
 def rename_account(account: Account, *, name: str, by: Actor) -> None:
-    account.name = name
-    account.save(update_fields=["name", "updated_at"])
+    with audit.recording(by, account):
+        account.name = name
+        account.save(update_fields=["name", "updated_at"])
 
 
 @transaction.atomic
@@ -81,6 +85,7 @@ def create_access_key(
         **(defaults | given),
     )
     announce(account.bucket, access_key_name(bytes(access_key.digest)))
+    audit.record_created(by, access_key)
     return Issued(access_key, secret)
 
 
@@ -92,7 +97,8 @@ def update_access_key(
         setattr(access_key, field, value)
     if name is not None:
         access_key.name = name
-    access_key.save()
+    with audit.recording(by, access_key):
+        access_key.save()
     announce(access_key.account.bucket, access_key_name(bytes(access_key.digest)))
 
 
@@ -101,7 +107,8 @@ def revoke_access_key(access_key: AccessKey, *, now: datetime, by: Actor) -> Non
     """One way: a revoked key stays revoked, since its first revocation."""
     if access_key.revoked_at is None:
         access_key.revoked_at = now
-        access_key.save(update_fields=["revoked_at"])
+        with audit.recording(by, access_key, "revoked"):
+            access_key.save(update_fields=["revoked_at"])
     announce(access_key.account.bucket, access_key_name(bytes(access_key.digest)))
 
 
@@ -110,6 +117,7 @@ def create_user(account: Account, *, by: Actor, **fields: Unpack[UserFields]) ->
     """Errors: DuplicateEmail."""
     user = User(account=account, **fields)
     _save_user(user, None)
+    audit.record_created(by, user)
     return user
 
 
@@ -118,7 +126,8 @@ def update_user(user: User, *, by: Actor, **fields: Unpack[UserFields]) -> None:
     """Errors: DuplicateEmail."""
     for field, value in fields.items():
         setattr(user, field, value)
-    _save_user(user, fields)
+    with audit.recording(by, user):
+        _save_user(user, fields)
     announce(user.account.bucket, user_name(user.account_id, user.pk))
 
 

@@ -25,7 +25,7 @@ class AppAdmin(ServiceDesk):
     actions = ("renew_client_ids",)
     ordering = ("-id",)
 
-    @admin.action(description="Renew client ids (SDKs 0.x stop for good)")
+    @admin.action(description="Renew client ids (SDKs 0.x stop for good)", permissions=["change"])
     def renew_client_ids(self, request: HttpRequest, queryset: QuerySet[App]) -> None:
         for app in queryset:
             services.renew_client_id(app, by=staff_of(request))
@@ -51,7 +51,7 @@ class WriteTokenAdmin(Desk):
         obj.__dict__.update(issued.row.__dict__)
         request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
 
-    @admin.action(description="Revoke selected write tokens (for good)")
+    @admin.action(description="Revoke selected write tokens (for good)", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[WriteToken]) -> None:
         for token in queryset:
             services.revoke_write_token(token, now=timezone.now(), by=staff_of(request))
@@ -87,6 +87,7 @@ class ConsumerAdmin(ReadOnlyDesk):
     list_display = ("identifier", "name", "group", "app", "last_request_at")
     list_select_related = ("app", "group")
     search_fields = ("identifier", "name")
+    personal_fields = ("identifier", "name")
     ordering = ("-id",)
 
 

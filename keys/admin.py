@@ -2,10 +2,12 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
+from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -32,6 +34,21 @@ class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
         return given
 
 
+class OverlapForm(forms.Form):
+    overlap_hours = forms.TypedChoiceField(
+        label="The present secret",
+        coerce=int,
+        initial=0,
+        choices=[
+            (0, "stops at once"),
+            (1, "works for one more hour"),
+            (24, "works for one more day"),
+            (7 * 24, "works for one more week"),
+        ],
+        widget=forms.RadioSelect,
+    )
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(Desk):
     form = ApiKeyForm
@@ -39,6 +56,7 @@ class ApiKeyAdmin(Desk):
     list_select_related = ("account", "user", "plan")
     list_filter = ("status", AccountFilter)
     search_fields = ("public_id", "name", "user__name", "user__email", "secrets__last4")
+    personal_fields = ("user", "user__name", "user__email")
     autocomplete_fields = ("account", "user", "plan")
     fields = ("account", *KEY_FIELDS)
     actions = ("activate", "deactivate", "delete_keys")
@@ -80,24 +98,27 @@ class ApiKeyAdmin(Desk):
     def regenerate(self, request: HttpRequest, key_id: int) -> HttpResponse:
         """Asks once, then shows the new secret once."""
         api_key = get_object_or_404(self.get_queryset(request).select_related("account"), pk=key_id)
-        if request.method == "POST" and self.has_change_permission(request, api_key):
-            issued = services.regenerate_api_key(api_key, by=staff_of(request))
-            self.log_change(request, api_key, "Replaced its secret.")
+        if not self.has_change_permission(request, api_key):
+            raise PermissionDenied
+        form = OverlapForm(request.POST or None)
+        if form.is_valid():
+            overlap = timedelta(hours=form.cleaned_data["overlap_hours"])
+            issued = services.regenerate_api_key(api_key, by=staff_of(request), now=timezone.now(), overlap=overlap)
             return show_secret(self, request, api_key, issued.secret)
-        context = {**self.admin_site.each_context(request), "title": f"Replace the secret of {api_key}?"}
+        context = {**self.admin_site.each_context(request), "title": f"Replace the secret of {api_key}?", "form": form}
         return TemplateResponse(
             request, "admin/confirm_regenerate.html", {**context, "opts": self.opts, "object": api_key}
         )
 
-    @admin.action(description="Activate selected API keys")
+    @admin.action(description="Activate selected API keys", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._set_status(request, queryset, ApiKeyStatus.ACTIVE)
 
-    @admin.action(description="Deactivate selected API keys")
+    @admin.action(description="Deactivate selected API keys", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._set_status(request, queryset, ApiKeyStatus.INACTIVE)
 
-    @admin.action(description="Delete selected API keys (they stop at once)")
+    @admin.action(description="Delete selected API keys (they stop at once)", permissions=["change"])
     def delete_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for api_key in queryset.select_related("account"):
             services.delete_api_key(api_key, now=timezone.now(), by=staff_of(request))
@@ -121,6 +142,7 @@ class ApiKeySecretAdmin(ReadOnlyDesk):
 @admin.register(models.Decision)
 class DecisionAdmin(AccountFirstDesk):
     list_display = ("at", "outcome", "method", "endpoint", "api_key_id", "user_id", "cost", "ip")
+    personal_fields = ("endpoint", "ip")
     list_filter = (AccountFilter, "outcome")
 
 

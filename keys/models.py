@@ -3,8 +3,10 @@
 import secrets
 from enum import IntEnum
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Upper
 
 from accounts.models import NAME_LENGTH, Account, Deletable, User
 from accounts.secrets import BUCKETS
@@ -68,7 +70,11 @@ class ApiKey(Deletable):
             models.UniqueConstraint(fields=["account", "id"], name="api_key_account_id"),
             models.CheckConstraint(condition=Q(status__in=ApiKeyStatus.values), name="api_key_status"),
         ]
-        indexes = [models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="api_key_live")]
+        indexes = [
+            models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="api_key_live"),
+            models.Index(fields=["public_id"], name="api_key_public_id"),  # staff search beyond one account
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="api_key_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -88,6 +94,10 @@ class ApiKeySecret(models.Model):
     class Meta:
         verbose_name = "API key secret"
         constraints = [models.UniqueConstraint(fields=["account", "digest"], name="api_key_secret_unique")]
+        indexes = [  # for staff, who paste a secret or remember its end, and need not know whose it is
+            models.Index(fields=["digest"], name="api_key_secret_by_digest"),
+            models.Index(fields=["last4"], name="api_key_secret_by_end"),
+        ]
 
     def __str__(self) -> str:
         return self.masked

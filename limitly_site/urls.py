@@ -11,6 +11,7 @@ urlpatterns = [
     path("v1/", include("keys.api.urls")),
     path("functions/v1/", include("keys.api.urls")),
     path("", include("keys.api.health_urls")),
+    path("admin/desk/", include("analytics.desk.urls")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

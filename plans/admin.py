@@ -32,7 +32,7 @@ class PlanAdmin(ServiceDesk):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).filter(deleted_at=None)
 
-    @admin.action(description="Delete selected plans (those that nobody holds)")
+    @admin.action(description="Delete selected plans (those that nobody holds)", permissions=["change"])
     def delete_plans(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
         deleted = 0
         for plan in queryset.select_related("account"):
@@ -60,6 +60,7 @@ class SubscriptionAdmin(Desk):
     list_select_related = ("user", "plan", "account")
     list_filter = (AccountFilter,)
     search_fields = ("user__name", "user__email", "plan__name")
+    personal_fields = ("user", "user__name", "user__email")
     autocomplete_fields = ("user", "plan")
     fields = ("user", "plan", "custom_start")
     ordering = ("-id",)

@@ -5,6 +5,7 @@ from typing import TypedDict, Unpack
 
 from django.db import transaction
 
+from accounts import audit
 from accounts import services as accounts
 from accounts.actors import Actor
 from accounts.errors import NotFoundError
@@ -36,14 +37,17 @@ class UserAndSubscriptionFields(UserFields, SubscriptionFields, total=False):
 
 @transaction.atomic
 def create_plan(account: Account, *, by: Actor, **fields: Unpack[PlanFields]) -> Plan:
-    return Plan.objects.create(account=account, **fields)
+    plan = Plan.objects.create(account=account, **fields)
+    audit.record_created(by, plan)
+    return plan
 
 
 @transaction.atomic
 def update_plan(plan: Plan, *, by: Actor, **fields: Unpack[PlanFields]) -> None:
     for field, value in fields.items():
         setattr(plan, field, value)
-    plan.save(update_fields=[*fields, "updated_at"])
+    with audit.recording(by, plan):
+        plan.save(update_fields=[*fields, "updated_at"])
     announce(plan.account.bucket, plan_name(plan.account_id, plan.pk))
 
 
@@ -78,7 +82,12 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
         fields["custom_start"] = start.replace(microsecond=start.microsecond // 1000 * 1000)
     for field, value in fields.items():
         setattr(subscription, field, value)
-    subscription.save()
+    if subscription.pk is None:
+        subscription.save()
+        audit.record_created(by, subscription)
+    else:
+        with audit.recording(by, subscription):
+            subscription.save()
     user.subscription = subscription
     announce(user.account.bucket, user_name(user.account_id, user.pk))
 

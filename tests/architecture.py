@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAIN = ("accounts", "plans", "keys", "analytics")  # each imports, and points to, those before it
-RING = ("*.api", "*.api.*", "*.admin", "*.tasks", "*.management", "*.management.*", "*.apps")
+RING = ("*.api", "*.api.*", "*.admin", "*.desk", "*.desk.*", "*.tasks", "*.management", "*.management.*", "*.apps")
 FILE_LINES, FUNCTION_LINES = 400, 60
 
 # Who may write without a model's save(): services, and what services are built of.

@@ -13,6 +13,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from accounts.actors import Actor
+from accounts.api.addresses import address_of
 from accounts.models import AccessKey, Account
 from limitly_site.dialects import Kind, Shown
 from limitly_site.pagination import Page
@@ -35,7 +36,7 @@ class AccountView(APIView):
 
     @property
     def by(self) -> Actor:
-        return Actor.access_key(self.access_key.pk)
+        return Actor.access_key(str(self.access_key), address=address_of(self.request))
 
     def read(self, serializer: type[BaseSerializer[Any]], *, of: Model | None = None) -> dict[str, Any]:
         """The request's body as this serializer understands it; for an existing row only what was given."""

@@ -155,7 +155,11 @@ OPERATIONS: dict[type[APIView], dict[str, dict[str, Any]]] = {
         "delete": {"summary": "Delete an API key", "responses": {200: DELETED}},
     },
     views.ApiKeyRegenerate: {
-        "post": {"summary": "Replace an API key's secret", "request": None, "responses": {200: ISSUED}}
+        "post": {
+            "summary": "Replace an API key's secret",
+            "request": shapes.RegenerateInput,
+            "responses": {200: ISSUED},
+        }
     },
     views.ApiKeyUsage: {"get": {"summary": "An API key's usage", "responses": {200: _one(UsageShape, "KeyUsage")}}},
     views.ApiKeyRequests: {

@@ -8,6 +8,7 @@ from accounts.api.fields import Choice, Moment, Text
 from accounts.models import NAME_LENGTH, Account, User
 from keys.history import Call, Filters
 from keys.models import ApiKey, ApiKeyStatus, Outcome
+from keys.services import OVERLAP_MAX
 from keys.usage import KeyUsage, PlanUsage, Quota, UserUsage
 from plans.api.serializers import assignable_plan
 
@@ -63,6 +64,14 @@ class UserKeyInput(ApiKeyInput):
     """A key for the user that the path names."""
 
     user_id = None  # type: ignore[assignment]  # DRF's way to leave a field out
+
+
+class RegenerateInput(serializers.Serializer[ApiKey]):
+    """For how long the old secret works beside the new one; left out, it stops at once."""
+
+    overlap_seconds = serializers.IntegerField(
+        required=False, min_value=0, max_value=int(OVERLAP_MAX.total_seconds()), default=0
+    )
 
 
 class HistoryQuery(serializers.Serializer[Filters]):

@@ -1,5 +1,6 @@
 """API keys, and whatever of users and plans needs keys, usage or history."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -64,7 +65,8 @@ class ApiKeyDetail(ApiKeyView):
 
 class ApiKeyRegenerate(ApiKeyView):
     def post(self, request: Request, key_id: str) -> Response:
-        issued = services.regenerate_api_key(self.find_key(key_id), by=self.by)
+        overlap = timedelta(seconds=self.read(shapes.RegenerateInput)["overlap_seconds"])
+        issued = services.regenerate_api_key(self.find_key(key_id), by=self.by, now=timezone.now(), overlap=overlap)
         return self.show_issued(issued, status=200)
 
 

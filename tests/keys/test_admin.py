@@ -14,7 +14,8 @@ from tests.conftest import ApiClient
 from tests.queries import counting_queries
 
 LISTS = [
-    "accounts_account", "accounts_accesskey", "accounts_user", "accounts_staff", "plans_plan", "plans_subscription",
+    "accounts_account", "accounts_accesskey", "accounts_auditentry", "accounts_user", "accounts_staff",
+    "plans_plan", "plans_subscription",
     "keys_apikey", "keys_apikeysecret", "keys_decision", "keys_usagewindow", "keys_usagehour", "keys_streamposition",
     "keys_pendinginvalidation", "keys_deadevent", "analytics_app", "analytics_writetoken", "analytics_environment",
     "analytics_keybinding", "analytics_consumergroup", "analytics_consumer", "analytics_endpoint",
@@ -73,10 +74,17 @@ def test_a_secret_is_replaced_after_asking(api: ApiClient, desk: Client, alice: 
     url = _url("keys_apikey_regenerate", key.api_key.pk)
     asked = desk.get(url)
     still = api.validate(alice, key.secret).status_code
-    answer = desk.post(url)
+    answer = desk.post(url, {"overlap_hours": "0"})
     fresh = "lk_user_" + answer.content.decode().partition('value="lk_user_')[2][:32]
     assert (asked.status_code, still) == (200, 200)
     assert (api.validate(alice, key.secret).status_code, api.validate(alice, fresh).status_code) == (404, 200)
+
+
+def test_a_secret_is_replaced_with_an_overlap(api: ApiClient, desk: Client, alice: Tenant) -> None:
+    key = alice.key()
+    answer = desk.post(_url("keys_apikey_regenerate", key.api_key.pk), {"overlap_hours": "24"})
+    fresh = "lk_user_" + answer.content.decode().partition('value="lk_user_')[2][:32]
+    assert (api.validate(alice, key.secret).status_code, api.validate(alice, fresh).status_code) == (200, 200)
 
 
 def test_a_key_of_one_account_cannot_be_given_anothers_user(desk: Client, alice: Tenant, bob: Tenant) -> None:

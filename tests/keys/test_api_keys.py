@@ -183,3 +183,12 @@ def test_a_list_costs_the_same_few_queries_however_long(api: ApiClient, alice: T
         alice.key(user=user, plan=alice.plan())
     assert [cost(path) for path in paths] == few
     assert max(few) <= 5
+
+
+def test_regeneration_can_overlap(api: ApiClient, alice: Tenant) -> None:
+    key = alice.key()
+    path = f"/v1/keys/{key.api_key.public_id}/regenerate"
+    fresh = api.post(path, of=alice, json={"overlap_seconds": 60}).json()["data"]["api_key"]
+    assert {api.validate(alice, secret).status_code for secret in (key.secret, fresh)} == {200}
+    assert api.post(path, of=alice, json={"overlap_seconds": -1}).status_code == 400
+    assert api.post(path, of=alice, json={"overlap_seconds": 31 * 86400}).status_code == 400

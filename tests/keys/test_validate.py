@@ -135,9 +135,41 @@ def test_a_deleted_key_is_404_at_once(api: ApiClient, alice: Tenant) -> None:
 def test_a_regenerated_key_works_by_its_new_secret_alone(api: ApiClient, alice: Tenant) -> None:
     key = alice.key()
     assert api.validate(alice, key.secret).status_code == 200
-    new = keys.regenerate_api_key(key.api_key, by=BY)
+    new = keys.regenerate_api_key(key.api_key, by=BY, now=timezone.now())
     assert api.validate(alice, key.secret).status_code == 404
     assert api.validate(alice, new.secret).status_code == 200
+
+
+def test_during_an_overlap_both_secrets_work(api: ApiClient, alice: Tenant, stores: StoreRedis) -> None:
+    key = alice.key()
+    now = timezone.now()
+    new = keys.regenerate_api_key(key.api_key, by=BY, now=now, overlap=timedelta(hours=1))
+    newest = keys.regenerate_api_key(key.api_key, by=BY, now=now, overlap=timedelta(days=1))
+    assert {api.validate(alice, secret).status_code for secret in (key.secret, new.secret, newest.secret)} == {200}
+    ends = dict(key.api_key.secrets.order_by("id").values_list("last4", "expires_at"))
+    assert (
+        ends
+        == {
+            key.secret[-4:]: now + timedelta(hours=1),  # the longer overlap does not prolong what was to end sooner
+            new.secret[-4:]: now + timedelta(days=1),
+            newest.secret[-4:]: None,
+        }
+    )
+
+
+def test_after_an_overlap_the_old_secret_is_404(api: ApiClient, alice: Tenant) -> None:
+    key = alice.key()
+    past = timezone.now() - timedelta(hours=2)
+    new = keys.regenerate_api_key(key.api_key, by=BY, now=past, overlap=timedelta(hours=1))
+    assert api.validate(alice, key.secret).status_code == 404
+    assert api.validate(alice, new.secret).status_code == 200
+
+
+def test_a_regeneration_without_overlap_ends_one_that_runs(api: ApiClient, alice: Tenant) -> None:
+    key = alice.key()
+    new = keys.regenerate_api_key(key.api_key, by=BY, now=timezone.now(), overlap=timedelta(hours=1))
+    keys.regenerate_api_key(key.api_key, by=BY, now=timezone.now())
+    assert {api.validate(alice, secret).status_code for secret in (key.secret, new.secret)} == {404}
 
 
 def test_an_inactive_key_is_403(api: ApiClient, alice: Tenant) -> None:

@@ -81,7 +81,7 @@ def test_staff_issue_a_key_see_its_secret_once_and_find_it_in_the_list(
         assert re.fullmatch("lk_user_[0-9a-f]{32}", secret)
         _photograph(page, "secret-once")
         page.click("text=I have copied it")
-        assert page.locator("#result_list").get_by_text("Printed by hand").count() == 1
+        page.locator("#result_list").get_by_text("Printed by hand").wait_for()
         assert secret not in page.content()
         _photograph(page, "api-keys")
 

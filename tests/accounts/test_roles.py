@@ -1,0 +1,125 @@
+"""What each role may see and do, tried on every page and action of the admin."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AuditEntry, Staff, User
+from accounts.roles import Role, sync_roles
+from keys.models import ApiKey
+from tests.cast import Tenant
+
+DESKS = {f"{model._meta.app_label}_{model._meta.model_name}": desk for model, desk in admin.site._registry.items()}
+OF_STAFF = {"accounts_staff", "auth_group"}
+OF_SUPPORT = {"accounts_user", "plans_subscription", "keys_apikey"}
+
+
+@pytest.fixture
+def as_role(stores: object) -> Any:
+    def log_in(role: Role) -> Client:
+        sync_roles()
+        staff = Staff.objects.create_user(f"a {role}", password="a long one", is_staff=True)
+        staff.groups.add(Group.objects.get(name=role.value))
+        client = Client()
+        client.force_login(staff)
+        return client
+
+    return log_in
+
+
+def _may_view(role: Role, name: str) -> bool:
+    return role is Role.ADMINISTRATOR or name not in OF_STAFF
+
+
+def _may_add(role: Role, name: str) -> bool:
+    if role is Role.ADMINISTRATOR:
+        return True
+    return name not in OF_STAFF and (role is Role.OPERATOR or (role is Role.SUPPORT and name in OF_SUPPORT))
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_opens_its_lists_and_no_other(as_role: Any, role: Role) -> None:
+    client = as_role(role)
+    answers = {name: client.get(reverse(f"admin:{name}_changelist")).status_code for name in DESKS}
+    assert answers == {name: 200 if _may_view(role, name) else 403 for name in DESKS}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_adds_what_it_may_and_no_more(as_role: Any, role: Role) -> None:
+    client = as_role(role)
+    for name, desk in DESKS.items():
+        request = client.get(reverse("admin:index")).wsgi_request
+        is_ever = type(desk).has_add_permission is not _read_only(desk)
+        expected = 200 if _may_add(role, name) and is_ever else 403
+        assert client.get(reverse(f"admin:{name}_add")).status_code == expected, (request, name)
+
+
+def _read_only(desk: Any) -> Any:
+    """The has_add_permission of a desk that nobody adds to."""
+    from accounts.admin import ReadOnlyDesk
+
+    return ReadOnlyDesk.has_add_permission
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_is_offered_the_actions_that_it_may_run(as_role: Any, role: Role) -> None:
+    client = as_role(role)
+    for name, desk in DESKS.items():
+        if not _may_view(role, name):
+            continue
+        request = client.get(reverse("admin:index")).wsgi_request
+        offered = set(desk.get_actions(request))
+        assert offered == (set(desk.actions or ()) if _may_add(role, name) else set()) | (
+            offered & {"delete_selected"} if role is Role.ADMINISTRATOR else set()
+        ), name
+
+
+def test_a_viewer_runs_no_action_by_a_forged_form(as_role: Any, alice: Tenant) -> None:
+    issued = alice.key()
+    client = as_role(Role.VIEWER)
+    client.post(
+        reverse("admin:keys_apikey_changelist"), {"action": "deactivate", "_selected_action": [issued.api_key.pk]}
+    )
+    assert ApiKey.objects.get(pk=issued.api_key.pk).status == "active"
+    assert client.post(reverse("admin:keys_apikey_regenerate", args=[issued.api_key.pk])).status_code == 403
+
+
+def test_support_deactivates_a_leaked_key(as_role: Any, alice: Tenant) -> None:
+    issued = alice.key()
+    client = as_role(Role.SUPPORT)
+    client.post(
+        reverse("admin:keys_apikey_changelist"), {"action": "deactivate", "_selected_action": [issued.api_key.pk]}
+    )
+    assert ApiKey.objects.get(pk=issued.api_key.pk).status == "inactive"
+
+
+def test_a_viewer_sees_no_personal_data(as_role: Any, alice: Tenant) -> None:
+    user = alice.user(email="uma@example.com")
+    User.objects.filter(pk=user.pk).update(name="Uma Underwood")
+    issued = alice.key(user=user)
+    client = as_role(Role.VIEWER)
+    pages = [
+        reverse("admin:accounts_user_changelist"),
+        reverse("admin:accounts_user_change", args=[user.pk]),
+        reverse("admin:keys_apikey_changelist"),
+        reverse("admin:keys_apikey_change", args=[issued.api_key.pk]),
+        reverse("admin:accounts_auditentry_changelist"),
+        reverse("admin:accounts_auditentry_change", args=[AuditEntry.objects.get(action="user created").pk]),
+    ]
+    for page in pages:
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "Underwood" not in answer.content.decode(), page
+        assert "uma@example.com" not in answer.content.decode(), page
+    for guess in ("uma@example.com", "nobody@example.com"):  # who may not see it cannot find out by searching either
+        assert client.get(reverse("admin:accounts_user_changelist"), {"q": guess}).context["cl"].result_count == 1
+
+
+def test_support_sees_who_a_customer_is(as_role: Any, alice: Tenant) -> None:
+    user = alice.user(email="uma@example.com")
+    page = as_role(Role.SUPPORT).get(reverse("admin:accounts_user_change", args=[user.pk])).content.decode()
+    assert "uma@example.com" in page
