@@ -1,4 +1,4 @@
-"""The ASGI application of a web process: validate to its thin app, all else, admitted and bounded, to Django."""
+"""The ASGI application of a web process: validate and reports to their thin apps, all else, bounded, to Django."""
 
 import asyncio
 import gc
@@ -22,6 +22,8 @@ from django.conf import settings
 from django.db import connections
 from psycopg_pool import AsyncConnectionPool
 
+from analytics.ingest.app import IngestApp, answer_elsewhere
+from analytics.ingest.arrivals import is_ingest_path
 from keys.api.admission import Admission, App, error_answer
 from keys.validation.app import PATHS as VALIDATE_PATHS
 from keys.validation.app import Scope, Send, ValidateApp, send_answer
@@ -51,6 +53,7 @@ class Application:
         self._validate: ValidateApp | None = None
         self._admission: Admission | None = None
         self._django_slots = asyncio.Semaphore(settings.LIMITLY_DJANGO_CONCURRENCY)
+        self._ingest: IngestApp | None = None
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Validate's own way is the shortest: each coroutine more is passed through at every turn."""
@@ -68,6 +71,8 @@ class Application:
                 raise ValueError(f"{other} is not spoken here")
 
     async def aclose(self) -> None:
+        if self._ingest is not None:
+            await self._ingest.aclose()
         if self._store is not None:
             await self._store.aclose()
 
@@ -79,10 +84,14 @@ class Application:
             await self._validate(scope, receive, send)
         elif path == "/healthz":
             await send_answer(send, HEALTHY)
+        elif is_ingest_path(path) and self._decides:
+            await self._ingest_app()(scope, receive, send)
+        elif is_ingest_path(path):
+            await send_answer(send, answer_elsewhere(scope))
         elif self._serves_site or path == "/readyz":
             await self._admission(scope, receive, send)
         else:
-            sentence = "This process serves validate alone"
+            sentence = "This process serves validate and reports alone"
             await send_answer(send, error_answer(Dialect.of_path(path), 404, sentence, "NOT_FOUND"))
 
     async def _connect(self) -> tuple[ValidateApp, Admission]:
@@ -91,6 +100,15 @@ class Application:
             await self._store.open()
         admission = Admission(self._call_django, self._store, body_max_bytes=settings.LIMITLY_BODY_MAX_BYTES)
         return ValidateApp(self._store), admission
+
+    def _ingest_app(self) -> IngestApp:
+        if self._ingest is None:
+            self._ingest = IngestApp(
+                database_parameters(),
+                export_interval_s=settings.LIMITLY_EXPORT_INTERVAL_S,
+                backlog_bytes=settings.LIMITLY_INGEST_BACKLOG_BYTES,
+            )
+        return self._ingest
 
     async def _call_django(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A thread of Django's is a request under way; more of them at once would only slow each other."""
@@ -108,10 +126,15 @@ class Application:
                 return
 
 
+def database_parameters() -> dict[str, object]:
+    """How to connect to Django's database, in libpq's words."""
+    parameters = connections["default"].get_connection_params()
+    return {name: value for name, value in parameters.items() if name not in DJANGO_ONLY}
+
+
 def fill_pool() -> Pool:
     """Its connections give up where a fill's time is over, and never wait for Django's."""
-    parameters = connections["default"].get_connection_params()
-    told = {name: value for name, value in parameters.items() if name not in DJANGO_ONLY}
+    told = database_parameters()
     statement_timeout_ms = int(ANSWER_WITHIN_S * 1000)
     told["options"] = f"-c statement_timeout={statement_timeout_ms} -c TimeZone=UTC"
     told |= {"autocommit": True, "connect_timeout": 2}

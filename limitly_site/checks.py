@@ -60,6 +60,6 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> list[
 
 
 def connections_needed() -> int:
-    """At most, of one `make run`: web processes with their pools and fills, a worker's children, commands."""
-    web = settings.LIMITLY_WEB_PROCESSES * (settings.LIMITLY_WEB_POOL + settings.LIMITLY_FILL_CONNECTIONS)
-    return int(web + settings.LIMITLY_WORKERS + SPARE_CONNECTIONS)
+    """At most, of one `make run`: web processes with their pools, fills and ingest, a worker's children, commands."""
+    web = settings.LIMITLY_WEB_POOL + settings.LIMITLY_FILL_CONNECTIONS + settings.LIMITLY_INGEST_CONNECTIONS
+    return int(settings.LIMITLY_WEB_PROCESSES * web + settings.LIMITLY_WORKERS + SPARE_CONNECTIONS)

@@ -30,6 +30,8 @@ RESTARTS_A_MINUTE = 5
 LAST_LINES = 15
 # A drain files a second's decisions at once: decisions that are being made go first, and it still gets its quarter.
 WORKER_NICENESS = 5
+# Who tries Limitly out shall see his app's reports within seconds, unless the environment says otherwise.
+EXPORT_INTERVAL_S = "5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,8 @@ def services(host: str, port: int, *, web_processes: int, workers: int) -> list[
 
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "limitly_site.settings")
+    if not os.environ.get("LIMITLY_EXPORT_INTERVAL_S"):
+        os.environ["LIMITLY_EXPORT_INTERVAL_S"] = EXPORT_INTERVAL_S
     try:
         return _run(
             environment.text("HOST", "127.0.0.1"), environment.integer("PORT", 8000, at_least=1, at_most=65_535)

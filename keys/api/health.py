@@ -10,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from analytics.ingest.backlog import read_waiting
 from keys.ledger.lag import read_lag
 from keys.redis import client
 
@@ -65,10 +66,20 @@ def _check_ledger() -> None:
         raise NotReady(f"the oldest event waits for {behind_s:.0f} s")
 
 
+def _check_ingest() -> None:
+    waiting = read_waiting()
+    age_s = 0.0 if waiting.oldest_at is None else (timezone.now() - waiting.oldest_at).total_seconds()
+    if waiting.bytes >= settings.LIMITLY_INGEST_BACKLOG_BYTES:
+        raise NotReady(f"{waiting.bytes} bytes of reports wait to be counted: new ones are refused")
+    if age_s > settings.LIMITLY_READY_LAG_S:
+        raise NotReady(f"the oldest report waits for {age_s:.0f} s, {waiting.bytes} bytes with it")
+
+
 CHECKS: dict[str, Callable[[], None]] = {
     "database": _check_database,
     "migrations": _check_migrations,
     "redis": _check_redis,
     "worker": _check_worker,
     "ledger": _check_ledger,
+    "ingest": _check_ingest,
 }

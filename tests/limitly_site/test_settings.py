@@ -83,6 +83,12 @@ def test_more_connections_than_the_database_gives_are_an_error(settings: Setting
     assert str(connections_needed()) in found.msg
 
 
+def test_every_connection_of_a_web_process_is_counted(settings: Settings) -> None:
+    before = connections_needed()
+    settings.LIMITLY_WEB_PROCESSES += 1
+    assert connections_needed() - before == 8 + 2 + 2  # Django's, fills', ingest's
+
+
 @pytest.mark.django_db
 def test_every_check_passes() -> None:
     assert run_checks(databases=["default"]) == []

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
 import sys
@@ -102,3 +104,14 @@ def test_a_stubborn_service_is_killed_after_ten_seconds() -> None:
     out, _ = run.communicate(timeout=15)
     assert "does not stop" in out
     assert _is_gone(pid)
+
+
+@pytest.mark.parametrize(("given", "asked"), [(None, "5"), ("", "5"), ("30", "30")])
+def test_make_run_asks_for_reports_every_five_seconds_unless_told_otherwise(given: str | None, asked: str) -> None:
+    told = {name: value for name, value in os.environ.items() if name != "LIMITLY_EXPORT_INTERVAL_S"}
+    told |= {} if given is None else {"LIMITLY_EXPORT_INTERVAL_S": given}
+    ask = "from limitly_site import supervisor as s; s._run = lambda *_: print(s.settings.LIMITLY_EXPORT_INTERVAL_S)"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{ask}; s.main()"], cwd=ROOT, env=told, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == asked
