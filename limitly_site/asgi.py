@@ -5,7 +5,6 @@ import gc
 import multiprocessing
 import os
 import sys
-from collections.abc import Awaitable
 from typing import cast
 
 from limitly_site.environment import IS_WEB_PROCESS
@@ -25,7 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 from analytics.ingest.app import IngestApp, answer_elsewhere
 from analytics.ingest.arrivals import is_ingest_path
 from keys.api.admission import Admission, App, error_answer
-from keys.validation.app import PATHS as VALIDATE_PATHS
+from keys.validation import PATHS as VALIDATE_PATHS
 from keys.validation.app import Scope, Send, ValidateApp, send_answer
 from keys.validation.bodies import Receive
 from keys.validation.fills import Pool
@@ -50,18 +49,12 @@ class Application:
         self._decides = role in ("all", "hot")
         self._serves_site = role in ("all", "site")
         self._store: DecisionStore | None = None
-        self._validate: ValidateApp | None = None
+        self.validate: ValidateApp | None = None  # once it is connected, where it is served at all
         self._admission: Admission | None = None
         self._django_slots = asyncio.Semaphore(settings.LIMITLY_DJANGO_CONCURRENCY)
         self._ingest: IngestApp | None = None
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Validate's own way is the shortest: each coroutine more is passed through at every turn."""
-        if self._validate is not None and self._decides and scope.get("path") in VALIDATE_PATHS:
-            return self._validate(scope, receive, send)
-        return self._route(scope, receive, send)
-
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
             case "http":
                 await self._answer(scope, receive, send)
@@ -77,11 +70,11 @@ class Application:
             await self._store.aclose()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._validate is None or self._admission is None:
-            self._validate, self._admission = await self._connect()
+        if self._admission is None:
+            self._admission = await self._connect()
         path = scope["path"]
-        if path in VALIDATE_PATHS and self._decides:
-            await self._validate(scope, receive, send)
+        if path in VALIDATE_PATHS and self.validate is not None:
+            await self.validate(scope, receive, send)
         elif path == "/healthz":
             await send_answer(send, HEALTHY)
         elif is_ingest_path(path) and self._decides:
@@ -94,12 +87,13 @@ class Application:
             sentence = "This process serves validate and reports alone"
             await send_answer(send, error_answer(Dialect.of_path(path), 404, sentence, "NOT_FOUND"))
 
-    async def _connect(self) -> tuple[ValidateApp, Admission]:
+    async def _connect(self) -> Admission:
         if self._store is None:
             self._store = DecisionStore(settings.REDIS_URL, fill_pool(), stream_max=settings.LIMITLY_STREAM_MAX)
             await self._store.open()
-        admission = Admission(self._call_django, self._store, body_max_bytes=settings.LIMITLY_BODY_MAX_BYTES)
-        return ValidateApp(self._store), admission
+        if self._decides:
+            self.validate = ValidateApp(self._store)
+        return Admission(self._call_django, self._store, body_max_bytes=settings.LIMITLY_BODY_MAX_BYTES)
 
     def _ingest_app(self) -> IngestApp:
         if self._ingest is None:

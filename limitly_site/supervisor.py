@@ -21,11 +21,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 from limitly_site import environment
 from limitly_site.holding import hold_embedded_stores
+from limitly_site.http_connection import IDLE_WITHIN_S
 from limitly_site.stores import StoresFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 POLL_S = 0.1
 STOP_WITHIN_S = 10
+WEB_STOPS_WITHIN_S = 8  # to answer what it has accepted
 RESTARTS_A_MINUTE = 5
 LAST_LINES = 15
 # A drain files a second's decisions at once: decisions that are being made go first, and it still gets its quarter.
@@ -157,23 +159,24 @@ def _kill_group(leader: int) -> None:
 
 
 # --- make run -----------------------------------------------------------------------------------------------------
+def web_command(host: str, port: int, *, processes: int = 1) -> tuple[str, ...]:
+    """uvicorn, its connections ours."""
+    server = f"-m uvicorn --host {host} --port {port} --workers {processes} --interface asgi3 --loop uvloop --ws none"
+    connection = "--http limitly_site.http_connection:HttpConnection --no-proxy-headers --no-server-header"
+    ending = f"--timeout-keep-alive {IDLE_WITHIN_S:.0f} --timeout-graceful-shutdown {WEB_STOPS_WITHIN_S}"
+    quiet = "--no-access-log --log-level warning limitly_site.asgi:application"
+    return (sys.executable, *server.split(), *connection.split(), *ending.split(), *quiet.split())
+
+
 def services(host: str, port: int, *, web_processes: int, workers: int) -> list[Service]:
     python = sys.executable
-    web = f"-m granian --interface asgi --host {host} --port {port} --workers {web_processes} --loop uvloop"
     celery = "-m celery --quiet -A limitly_site"
     worker = f"{celery} worker --queues ledger,celery --concurrency {workers} --loglevel WARNING --without-mingle"
     beat = f"{celery} beat --loglevel WARNING"
     # As root, as in a container, the worker would say at length that it should not be.
     unasked = ("-W", "ignore:You're running the worker")
-    quiet = (
-        "--respawn-failed-workers",
-        "--no-access-log",
-        "--log-level",
-        "warning",
-        "limitly_site.asgi:application",
-    )
     return [
-        Service("web", (python, *web.split(), *quiet)),
+        Service("web", web_command(host, port, processes=web_processes)),
         Service("worker", (python, *unasked, *worker.split()), WORKER_NICENESS),
         Service("beat", (python, *beat.split())),
     ]

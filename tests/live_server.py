@@ -1,9 +1,8 @@
-"""A real web process (granian) on the stores of the test that asks for it."""
+"""A real web process, served as in production, on the stores of the test that asks for it."""
 
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from urllib.parse import quote
 import httpx
 from django.conf import settings
 from django.db import connection
+
+from limitly_site.supervisor import web_command
 
 START_WITHIN_S = 20
 
@@ -31,29 +32,11 @@ def store_environment() -> dict[str, str]:
 
 
 @contextmanager
-def serve(**environment: str) -> Iterator[LiveServer]:
+def serve(*, processes: int = 1, **environment: str) -> Iterator[LiveServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "granian",
-        "--interface",
-        "asgi",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    command += [
-        "--loop",
-        "uvloop",
-        "--no-access-log",
-        "--log-level",
-        "warning",
-        "limitly_site.asgi:application",
-    ]
+    command = web_command("127.0.0.1", port, processes=processes)
     process = subprocess.Popen(command, env=store_environment() | environment)
     try:
         server = LiveServer(f"http://127.0.0.1:{port}", process)

@@ -1,20 +1,20 @@
 """The thin ASGI application that answers validate: headers, body, one decision, one reply."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any
 
 from accounts.credentials import Refusal, access_key_of
 from keys.validation import replies
 from keys.validation.bodies import BodyReader, BodyTooLarge, ClientGone, Receive
 from keys.validation.parsing import BODY_MAX_BYTES, BodyFault, parse_body
-from keys.validation.replies import Answer
-from keys.validation.store import DecisionStore, StoreUnavailable
+from keys.validation.replies import Answer, Headers, SendAnswer
+from keys.validation.store import DecisionStore, Outcome, StoreUnavailable
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-PATHS: Final = frozenset({"/v1/validate", "/functions/v1/validate"})
 logger = logging.getLogger(__name__)
 
 
@@ -33,37 +33,68 @@ class ValidateApp:
             answer = replies.FAILED
         await send_answer(send, answer)
 
+    def answer_soon(self, headers: Headers, body: bytes, send: SendAnswer) -> None:
+        """The same for a POST whose body is here: `send` is called once; a warm call costs no task and no future."""
+        try:
+            access_key = _read_head(headers)
+            if isinstance(access_key, Answer):
+                send(access_key)
+            else:
+                self._decide_soon(access_key, body, send)
+        except Exception:
+            logger.exception("validate failed")
+            send(replies.FAILED)
+
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             return replies.WRONG_METHOD
         headers = scope["headers"]
-        match access_key_of(headers):
-            case Refusal.ABSENT:
-                return replies.ABSENT
-            case Refusal.NOT_OF_THE_FORM:
-                return replies.NOT_OF_THE_FORM
-            case access_key:
-                pass
-        if not _is_json(headers):
-            return replies.WRONG_TYPE
+        access_key = _read_head(headers)
+        if isinstance(access_key, Answer):
+            return access_key
         try:
             body = await self._bodies.read(headers, receive, at_most=BODY_MAX_BYTES)
         except BodyTooLarge:
             return replies.TOO_LARGE
         except TimeoutError:
             return replies.TOO_SLOW
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._decide_soon(access_key, body, lambda given: None if answer.done() else answer.set_result(given))
+        return await answer
+
+    def _decide_soon(self, access_key: str, body: bytes, send: SendAnswer) -> None:
         call = parse_body(body)
         if isinstance(call, BodyFault):
-            return replies.answer_fault(call)
-        try:
-            decision = await self._store.decide(access_key, call)
-        except StoreUnavailable as error:
-            logger.warning("no decision: %s", error)
-            return replies.UNAVAILABLE
-        return replies.answer_decision(decision)
+            send(replies.answer_fault(call))
+        else:
+            self._store.decide_soon(access_key, call, lambda outcome: send(_answer_outcome(outcome)))
 
 
-def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+def _read_head(headers: Headers) -> str | Answer:
+    """Whose call it is, or why its body is not looked at."""
+    match access_key_of(headers):
+        case Refusal.ABSENT:
+            return replies.ABSENT
+        case Refusal.NOT_OF_THE_FORM:
+            return replies.NOT_OF_THE_FORM
+        case access_key:
+            return access_key if _is_json(headers) else replies.WRONG_TYPE
+
+
+def _answer_outcome(outcome: Outcome) -> Answer:
+    try:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return replies.answer_decision(outcome)
+    except StoreUnavailable as error:
+        logger.warning("no decision: %s", error)
+        return replies.UNAVAILABLE
+    except Exception:
+        logger.exception("validate failed")
+        return replies.FAILED
+
+
+def _is_json(headers: Headers) -> bool:
     """Whether the body says that it is JSON in plain; one that says nothing is taken for it."""
     for name, value in headers:
         if name == b"content-type":

@@ -5,8 +5,10 @@ redis-py connects for everything else. Here its per-call machinery would cost mo
 """
 
 import asyncio
+import logging
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +16,8 @@ import hiredis
 from redis.asyncio.connection import parse_url
 
 Reply = Any  # what hiredis decodes: int, bytes, None, HiredisError or a list of these
+Word = str | bytes | int
+logger = logging.getLogger(__name__)
 
 
 class RedisUnavailable(Exception):
@@ -56,7 +60,7 @@ class RedisConnection(asyncio.Protocol):
         self._answer_within_s = answer_within_s
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(notEnoughData=self)
-        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._waiting: deque[tuple[float, Callable[[Reply], None]]] = deque()
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -85,19 +89,35 @@ class RedisConnection(asyncio.Protocol):
             raise
         return connection
 
-    def call(self, *words: str | bytes | int) -> asyncio.Future[Reply]:
-        """Sends one command. The future's errors: RedisUnavailable, or the HiredisError that the server answered."""
-        future: asyncio.Future[Reply] = self._loop.create_future()
+    def send(self, words: tuple[Word, ...], on_reply: Callable[[Reply], None]) -> None:
+        """Sends one command; `on_reply` is called once, with the reply, its HiredisError, or RedisUnavailable.
+
+        A callback and not a future: to wake a task for each of them costs as much as the rest of a warm decision.
+        """
         if self.is_closed:
-            future.set_exception(RedisUnavailable("the connection is closed"))
-            return future
+            on_reply(RedisUnavailable("the connection is closed"))
+            return
         if not self._unsent:
             self._loop.call_soon(self._flush)
         # Its stub says a tuple of one.
         self._unsent.append(hiredis.pack_command(words))  # type: ignore[arg-type]
-        self._waiting.append((self._loop.time() + self._answer_within_s, future))
+        self._waiting.append((self._loop.time() + self._answer_within_s, on_reply))
         if self._watch is None:
             self._watch = self._loop.call_later(self._answer_within_s, self._close_when_late)
+
+    def call(self, *words: Word) -> asyncio.Future[Reply]:
+        """Sends one command. The future's errors: RedisUnavailable, or the HiredisError that the server answered."""
+        future: asyncio.Future[Reply] = self._loop.create_future()
+
+        def settle(reply: Reply) -> None:
+            if future.done():
+                return  # its caller has left
+            if isinstance(reply, (hiredis.HiredisError, RedisUnavailable)):
+                future.set_exception(reply)
+            else:
+                future.set_result(reply)
+
+        self.send(words, settle)
         return future
 
     def close(self, reason: str = "the connection was closed") -> None:
@@ -107,9 +127,7 @@ class RedisConnection(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
         while self._waiting:
-            future = self._waiting.popleft()[1]
-            if not future.done():
-                future.set_exception(RedisUnavailable(reason))
+            self._tell_next(RedisUnavailable(reason))
 
     # --- asyncio.Protocol ---
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -119,7 +137,7 @@ class RedisConnection(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not self:
-                self._answer(reply)
+                self._tell_next(reply)
         except hiredis.ProtocolError as error:
             self.close(f"not understood: {error}")
 
@@ -127,14 +145,12 @@ class RedisConnection(asyncio.Protocol):
         self.close(f"the connection broke: {error or 'the server closed it'}")
 
     # --- private ---
-    def _answer(self, reply: Reply) -> None:
-        future = self._waiting.popleft()[1]
-        if future.done():
-            return  # its caller has left
-        if isinstance(reply, hiredis.HiredisError):
-            future.set_exception(reply)
-        else:
-            future.set_result(reply)
+    def _tell_next(self, reply: Reply) -> None:
+        on_reply = self._waiting.popleft()[1]
+        try:
+            on_reply(reply)
+        except Exception:
+            logger.exception("a reply could not be taken in")  # its own fault: those behind it are answered
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []

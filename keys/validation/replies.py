@@ -1,6 +1,7 @@
 """How a decision is answered over HTTP: one table from verdict to status, body and headers."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -20,6 +21,9 @@ class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+
+
+SendAnswer = Callable[[Answer], None]
 
 
 class QuotaDetails(msgspec.Struct, frozen=True):
@@ -90,6 +94,7 @@ NOT_OF_THE_FORM = refuse(*REFUSALS[Verdict.UNAUTHORIZED])
 WRONG_METHOD = refuse(405, "Use POST", "METHOD_NOT_ALLOWED", [(b"allow", b"POST")])
 WRONG_TYPE = refuse(415, "Send JSON, as Content-Type: application/json", "UNSUPPORTED_MEDIA_TYPE")
 TOO_LARGE = refuse(413, f"The body is larger than {BODY_MAX_BYTES} bytes", "PAYLOAD_TOO_LARGE")
+HEAD_TOO_LARGE = refuse(431, "The request's head is too large", "INVALID_REQUEST")
 TOO_SLOW = refuse(400, "The body did not arrive in time", "INVALID_REQUEST")
 UNAVAILABLE = refuse(
     503,

@@ -1,7 +1,7 @@
 """The dialogue with Redis and PostgreSQL that ends in a decision: decide, fill what it missed, open what is closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from accounts.models import Scope
 from accounts.secrets import BUCKETS, Bucket, bucket_of, digest_of
 from keys.events import head_name, request_words
 from keys.ledger.opening import open_bucket
-from keys.validation.connection import RedisAddress, RedisConnection, RedisUnavailable
+from keys.validation.connection import RedisAddress, RedisConnection, RedisUnavailable, Reply, Word
 from keys.validation.fills import Pool, read_fill
 from keys.validation.parsing import ParsedCall
 from keys.validation.verdicts import Decision, read_reply
@@ -45,6 +45,10 @@ class _Question(msgspec.Struct, frozen=True, gc=False):
     api_key: bytes | None
 
 
+# How a search ended: a decision, or what kept it from one (StoreUnavailable, or a fault of ours).
+Outcome = Decision | BaseException
+Tell = Callable[[Outcome], None]
+
 # The script's last four arguments: the fill as JSON, its nonce, its inv, and whether it insists; none without a fill.
 _Fill = tuple[str, str, str, str] | tuple[()]
 _NO_FILL: _Fill = ()
@@ -61,14 +65,18 @@ class DecisionStore:
         self._connecting: asyncio.Task[RedisConnection] | None = None
         self._script_digest = b""
         self._fill_slots = asyncio.Semaphore(FILLS_AT_ONCE)
+        self._searches: set[asyncio.Task[Decision]] = set()
 
     def decide(self, access_key: str, call: ParsedCall) -> Awaitable[Decision]:
         """One decision on an access key of the right form. Cost: one round trip warm; two and one SELECT cold.
 
         Errors: StoreUnavailable, within 900 ms.
         """
-        mode = "preview" if call.is_dry_run else "decide"
-        return self._answer(_question(access_key, self._stream_max, Scope.LIMITLY, mode, call))
+        return self._answer(self._question_of(access_key, call))
+
+    def decide_soon(self, access_key: str, call: ParsedCall, tell: Tell) -> None:
+        """As decide, told to a function: where the first reply decides, no task is made and none is woken."""
+        self._ask(self._question_of(access_key, call), tell)
 
     def admit(self, access_key: str, scope: Scope) -> Awaitable[Decision]:
         """Spends one call of an access key's minute. Errors: StoreUnavailable."""
@@ -84,17 +92,52 @@ class DecisionStore:
         await self._pool.close()
 
     # --- private ---
+    def _question_of(self, access_key: str, call: ParsedCall) -> _Question:
+        mode = "preview" if call.is_dry_run else "decide"
+        return _question(access_key, self._stream_max, Scope.LIMITLY, mode, call)
+
     async def _answer(self, question: _Question) -> Decision:
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._ask(question, lambda told: None if outcome.done() else outcome.set_result(told))
+        decision = await outcome
+        if isinstance(decision, BaseException):
+            raise decision
+        return decision
+
+    def _ask(self, question: _Question, tell: Tell) -> None:
         """Warm, one call of the script, which has a time of its own; a timer would cost as much as all of it."""
-        connection, reply = self._connection, _UNASKED
-        since = asyncio.get_running_loop().time()
+        connection, since = self._connection, asyncio.get_running_loop().time()
+        if connection is None or connection.is_closed:
+            self._search(question, _UNASKED, since, tell)
+            return
+
+        def take(reply: Reply) -> None:
+            if type(reply) is list and reply[0] not in UNDECIDED:
+                tell(read_reply(reply))
+            else:
+                self._search(question, reply, since, tell)
+
+        connection.send(self._words(connection, question, _NO_FILL), take)
+
+    def _search(self, question: _Question, reply: Reply, since: float, tell: Tell) -> None:
+        """A task that goes on from the script's first reply, and its end told."""
+
+        def end(task: asyncio.Task[Decision]) -> None:
+            self._searches.discard(task)
+            tell(StoreUnavailable("stopped meanwhile") if task.cancelled() else task.exception() or task.result())
+
+        task = asyncio.get_running_loop().create_task(self._decide_from(question, reply, since))
+        self._searches.add(task)
+        task.add_done_callback(end)
+
+    async def _decide_from(self, question: _Question, reply: Reply, since: float) -> Decision:
         try:
-            if connection is not None and not connection.is_closed:
-                reply = await self._call_script(connection, question, _NO_FILL)
-            if reply[0] in UNDECIDED:
-                async with asyncio.timeout_at(since + DECIDE_WITHIN_S):
-                    reply = await self._ask_until_decided(question, reply)
-            return read_reply(reply)
+            if isinstance(reply, Exception):
+                if not _is_unknown_script(reply):
+                    raise reply
+                reply = _UNASKED  # nothing was carried out
+            async with asyncio.timeout_at(since + DECIDE_WITHIN_S):
+                return read_reply(await self._ask_until_decided(question, reply))
         except (RedisUnavailable, hiredis.HiredisError, psycopg.Error, TimeoutError) as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
@@ -118,15 +161,18 @@ class DecisionStore:
         raise StoreUnavailable(f"undecided after {ATTEMPTS} attempts")
 
     async def _call_script(self, connection: RedisConnection, question: _Question, fill: _Fill) -> list[Any]:
-        arguments = (1, _HEADS[question.bucket], connection.run, *question.arguments, *fill)
         try:
-            reply: list[Any] = await connection.call("EVALSHA", self._script_digest, *arguments)
+            reply: list[Any] = await connection.call(*self._words(connection, question, fill))
         except hiredis.ReplyError as error:
-            if not str(error).startswith("NOSCRIPT"):
+            if not _is_unknown_script(error):
                 raise
-            await self._load_script(connection)  # the server has forgotten it, so nothing was carried out
-            reply = await connection.call("EVALSHA", self._script_digest, *arguments)
+            await self._load_script(connection)
+            reply = await connection.call(*self._words(connection, question, fill))
         return reply
+
+    def _words(self, connection: RedisConnection, question: _Question, fill: _Fill) -> tuple[Word, ...]:
+        head = _HEADS[question.bucket]
+        return ("EVALSHA", self._script_digest, 1, head, connection.run, *question.arguments, *fill)
 
     async def _fill(self, question: _Question, miss: list[Any], *, insists: bool) -> _Fill:
         _, nonce, inv, now_ms = miss
@@ -181,3 +227,8 @@ def _question(access_key: str, stream_max: int, scope: Scope, mode: str, call: P
         details = (key_digest.hex(), call.cost, request_words(call.method, call.ip, call.endpoint))
     arguments = (mode, access_digest.hex(), *details, scope.value, stream_max)
     return _Question(bucket_of(access_key), arguments, access_digest, key_digest)
+
+
+def _is_unknown_script(error: Exception) -> bool:
+    """Whether the server has forgotten the script: then it carried nothing out."""
+    return isinstance(error, hiredis.ReplyError) and str(error).startswith("NOSCRIPT")

@@ -60,7 +60,7 @@ def test_a_warm_decision_costs_one_round_trip_and_no_sql(
     calls: list[object] = []
     connection_ = decisions.store._connection
     assert connection_ is not None
-    monkeypatch.setattr(type(connection_), "call", _counting(type(connection_).call, calls))
+    monkeypatch.setattr(type(connection_), "send", _counting(type(connection_).send, calls))
     asked = decisions.store._pool.get_stats()["requests_num"]
     assert decisions.decide(alice, key.secret).verdict is Verdict.ALLOWED
     assert len(calls) == 1
@@ -75,17 +75,17 @@ def test_a_cold_decision_costs_two_round_trips_and_one_select(
     calls: list[object] = []
     connection_ = decisions.store._connection
     assert connection_ is not None
-    monkeypatch.setattr(type(connection_), "call", _counting(type(connection_).call, calls))
+    monkeypatch.setattr(type(connection_), "send", _counting(type(connection_).send, calls))
     asked = decisions.store._pool.get_stats()["requests_num"]
     assert decisions.decide(alice, key.secret).verdict is Verdict.ALLOWED
     assert len(calls) == 2
     assert decisions.store._pool.get_stats()["requests_num"] == asked + 1
 
 
-def _counting(call: Any, calls: list[object]) -> Any:
-    def counted(self: object, *words: object) -> Any:
+def _counting(send: Any, calls: list[object]) -> Any:
+    def counted(self: object, words: object, on_reply: object) -> Any:
         calls.append(words)
-        return call(self, *words)
+        return send(self, words, on_reply)
 
     return counted
 
