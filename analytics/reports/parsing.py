@@ -7,11 +7,13 @@ from analytics.models import ReportKind
 from analytics.observations import BadReport, Parsed, Report
 from analytics.reports.hub import parse_startup, parse_sync
 from analytics.reports.hub_log import parse_log
+from analytics.reports.logpush import parse_logpush
 
 PARSERS: Final[dict[ReportKind, Callable[[Report], Parsed]]] = {
     ReportKind.STARTUP: parse_startup,
     ReportKind.SYNC: parse_sync,
     ReportKind.LOG: parse_log,
+    ReportKind.LOGPUSH: parse_logpush,
 }
 
 
