@@ -10,11 +10,11 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 CHUNK_BYTES: Final = 256 * 1024
 
 
-def decoded(body: bytes) -> bytes:
+def decoded(body: bytes, *, at_most: int = DECODED_MAX_BYTES) -> bytes:
     """All members of a gzip body one after the other, or the body itself. Nobody's word is taken for the encoding:
     hub logs are gzip and say nothing. Errors: BadReport bad_gzip, too_large."""
     if not body.startswith(GZIP_MAGIC):
-        return _bounded(body)
+        return _bounded(body, at_most)
     parts: list[bytes] = []
     size = 0
     while body:
@@ -22,8 +22,8 @@ def decoded(body: bytes) -> bytes:
         while not stream.eof:
             part = _inflated(stream, body)
             size += len(part)
-            if size > DECODED_MAX_BYTES:
-                raise BadReport("too_large", f"over {DECODED_MAX_BYTES} bytes when decompressed")
+            if size > at_most:
+                raise BadReport("too_large", f"over {at_most} bytes when decompressed")
             if not part and not stream.unconsumed_tail and not stream.eof:
                 raise BadReport("bad_gzip", "it ends in the middle")
             parts.append(part)
@@ -39,7 +39,7 @@ def _inflated(stream: "zlib._Decompress", body: bytes) -> bytes:
         raise BadReport("bad_gzip", str(error)) from error
 
 
-def _bounded(body: bytes) -> bytes:
-    if len(body) > DECODED_MAX_BYTES:
-        raise BadReport("too_large", f"over {DECODED_MAX_BYTES} bytes")
+def _bounded(body: bytes, at_most: int) -> bytes:
+    if len(body) > at_most:
+        raise BadReport("too_large", f"over {at_most} bytes")
     return body

@@ -31,11 +31,20 @@ def test_members_are_concatenated_and_padding_is_ignored() -> None:
         (gzip.compress(bytes(DECODED_MAX_BYTES + 1)), "too_large"),
         (gzip.compress(bytes(DECODED_MAX_BYTES)) + gzip.compress(b"x"), "too_large"),
     ],
+    ids=["truncated", "rubbish", "header", "bomb", "two members"],  # gzip writes the time into its bytes
 )
 def test_what_cannot_be_decompressed_is_refused_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(BadReport) as refused:
         decoded(body)
     assert refused.value.reason == reason
+
+
+def test_a_caller_may_bound_it_closer() -> None:
+    assert decoded(gzip.compress(b"x" * 10), at_most=10) == b"x" * 10
+    for body in (gzip.compress(b"x" * 11), b"x" * 11):
+        with pytest.raises(BadReport) as refused:
+            decoded(body, at_most=10)
+        assert refused.value.reason == "too_large"
 
 
 def test_texts_are_cut_and_cleaned() -> None:

@@ -29,6 +29,7 @@ bodies = st.recursive(
         ("/c?token=", "/c?token="),
         ("/token/secret?x=1", "/token/secret?x=1"),
         ("/c?a=b?pwd=1", "/c?a=b?pwd=1"),
+        ("/c?token=******&pwd=%2A%2A%2A%2A%2A%2A", "/c?token=******&pwd=%2A%2A%2A%2A%2A%2A"),
     ],
 )
 def test_secrets_in_a_query(url: str, masked: str) -> None:
@@ -60,6 +61,28 @@ def test_secrets_in_a_body_at_any_depth_and_strings_alone() -> None:
 @pytest.mark.parametrize("body", ["", "plain text", "password=x", '"a string"', "17", '{"broken": ', "******"])
 def test_what_is_no_json_object_stays(body: str) -> None:
     assert mask_body(body) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "masked"),
+    [
+        ('{"password":"x","ratio":NaN}', '{"password":"[REDACTED]","ratio":NaN}'),
+        ('{"pwd" : "a\\"b"}\n{"k":"v"}\n', '{"pwd" : "[REDACTED]"}\n{"k":"v"}\n'),
+        ('{"k":"v","secret":"cut o', '{"k":"v","secret":"[REDACTED]'),
+        ('said "hi": {"token":"x"}', 'said "hi": {"token":"[REDACTED]"}'),
+        ('{"auth":"******","cvc":7,', '{"auth":"******","cvc":7,'),
+    ],
+)
+def test_secrets_in_what_only_looks_like_json(body: str, masked: str) -> None:
+    assert mask_body(body) == masked
+
+
+def test_what_an_sdk_has_masked_is_left() -> None:
+    assert list(mask_headers([("cookie", "******"), ("x-token", MASKED)])) == [
+        ("cookie", "******"),
+        ("x-token", MASKED),
+    ]
+    assert mask_body('{"password":"******","pwd":"*****"}') == '{"password":"******","pwd":"[REDACTED]"}'
 
 
 def test_too_large_a_body_is_a_word() -> None:
