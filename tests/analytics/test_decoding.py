@@ -31,6 +31,7 @@ def test_members_are_concatenated_and_padding_is_ignored() -> None:
         (gzip.compress(bytes(DECODED_MAX_BYTES + 1)), "too_large"),
         (gzip.compress(bytes(DECODED_MAX_BYTES)) + gzip.compress(b"x"), "too_large"),
     ],
+    ids=["truncated", "followed by rubbish", "a beginning", "large", "large together"],  # gzip holds the time
 )
 def test_what_cannot_be_decompressed_is_refused_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(BadReport) as refused:
