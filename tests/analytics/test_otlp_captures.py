@@ -1,4 +1,4 @@
-"""What the official SDK 1.0.0 really sent is understood to the last number."""
+"""What Apitally's SDK 1.0.0 and the plain OpenTelemetry SDK really sent is understood to the last number."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -19,6 +19,8 @@ RECEIVED = {
     "py-1.0.0-fastapi": datetime(2026, 11, 22, 17, 1, 30, tzinfo=UTC),
     "py-1.0.0-django": datetime(2026, 11, 22, 17, 5, 28, tzinfo=UTC),
     "py-1.0.0-fastapi-failures": datetime(2026, 11, 22, 17, 20, 0, tzinfo=UTC),
+    "otel-1.45.1-flask": datetime(2026, 11, 26, 12, 13, 10, tzinfo=UTC),
+    "otel-1.45.1-fastapi": datetime(2026, 11, 26, 12, 13, 40, tzinfo=UTC),
 }
 PARSERS = {
     "traces": (ReportKind.TRACES, parse_traces),
@@ -43,7 +45,7 @@ def observed(folder: str, file: str) -> Observed:
     return only
 
 
-@pytest.mark.parametrize("folder", RECEIVED)
+@pytest.mark.parametrize("folder", [folder for folder in RECEIVED if folder.startswith("py-")])
 def test_a_report_says_who_speaks(folder: str) -> None:
     seen = observed(folder, "003-traces")
     assert seen.environment == ("prod" if "django" in folder else "dev")
@@ -250,3 +252,45 @@ def test_a_heartbeat_is_a_sign_of_life_and_tells_of_resources() -> None:
     assert seen.alive == [(Source.METRIC, at)]
     assert [(each.at, each.cpu_percent, each.memory_bytes) for each in seen.resources] == [(at, 0.05, 63_553_536)]
     assert not seen.traffic
+
+
+# --- the plain SDK of Python 1.45.1: by default, and with OTEL_SEMCONV_STABILITY_OPT_IN=http or http/dup --------------
+@pytest.mark.parametrize("conventions", ["old", "new", "both"])
+def test_spans_of_the_plain_sdk_are_requests_and_traffic(conventions: str) -> None:
+    seen = observed("otel-1.45.1-flask", f"{conventions}-traces")
+    assert Counter(request.call for request in seen.requests) == {
+        Call("GET", "/users/<int:i>", 200): 5,
+        Call("GET", "", 404): 1,
+    }
+    assert {request.url for request in seen.requests} == {
+        *(f"http://localhost/users/{number}?token=[REDACTED]" for number in range(5)),
+        "http://localhost/nope",
+    }
+    assert {request.client_ip for request in seen.requests} == {"127.0.0.1"}
+    assert [(each.call.path, each.requests, each.source) for each in seen.traffic] == [
+        ("/users/<int:i>", 5, Source.SPAN)
+    ]
+
+
+USER, BOOM = Call("GET", "/users/{i}", 200), Call("POST", "/boom", 500)
+
+
+@pytest.mark.parametrize(("conventions", "ending"), [("old", " (old conventions)"), ("new", ""), ("both", "")])
+def test_cumulative_metrics_of_the_plain_sdk_count_each_request_once(conventions: str, ending: str) -> None:
+    _, parse = PARSERS["metrics"]
+    parsed = parse(report("otel-1.45.1-fastapi", f"{conventions}-metrics"))
+    assert set(parsed.dropped) == {"no_route"}
+    points = parsed.observed[0].cumulative
+    assert {(each.call, each.measure.column): each.count for each in points} == {
+        (USER, "durations"): 5,
+        (BOOM, "durations"): 1,
+        (USER, "response_sizes"): 5,
+        (BOOM, "response_sizes"): 1,
+        (BOOM, "request_sizes"): 1,
+    }
+    sizes = {(each.call, each.measure.column): each.sum for each in points if each.measure.column != "durations"}
+    assert sizes == {(USER, "response_sizes"): 40, (BOOM, "response_sizes"): 21, (BOOM, "request_sizes"): 7}
+    assert {each.scope for each in points} == {"opentelemetry.instrumentation.fastapi" + ending}
+    assert len({each.stream for each in points}) == 5
+    assert all(sum(each.buckets.counts) == each.count for each in points)
+    assert {each.measure.unit for each in points} == ({1.0, 0.001} if ending else {1.0})
