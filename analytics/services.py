@@ -1,6 +1,7 @@
 """What can be done with apps and their credentials: each in one transaction, each by somebody."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypedDict, Unpack
 
@@ -11,7 +12,16 @@ from accounts.errors import RefusedError
 from accounts.models import AccessKey, Account
 from accounts.secrets import digest_of
 from accounts.services import Issued
-from analytics.models import App, Environment, KeyBinding, WriteToken
+from analytics.models import (
+    DEFAULT_APP,
+    App,
+    Endpoint,
+    Environment,
+    KeyBinding,
+    PathOverride,
+    Source,
+    WriteToken,
+)
 from analytics.secrets import new_write_token
 
 PREFIX_LENGTH = 8
@@ -30,6 +40,13 @@ class AppFields(TypedDict, total=False):
 @transaction.atomic
 def create_app(account: Account, *, by: Actor, **fields: Unpack[AppFields]) -> App:
     return App.objects.create(account=account, **fields)
+
+
+@transaction.atomic
+def default_app(account: Account, *, by: Actor) -> App:
+    """Where the decisions of unbound access keys are filed; made when it is first asked for, one for each account."""
+    app, _ = App.objects.get_or_create(account=account, is_default=True, defaults={"name": DEFAULT_APP})
+    return app
 
 
 @transaction.atomic
@@ -69,5 +86,33 @@ def bind_access_key(access_key: AccessKey, app: App, *, environment_name: str, b
     if access_key.account_id != app.account_id:
         raise OtherAccount("The access key and the app belong to different accounts.")
     environment, _ = Environment.objects.get_or_create(app=app, name=environment_name)
-    binding, _ = KeyBinding.objects.update_or_create(access_key=access_key, defaults={"environment": environment})
+    place = {"account_id": app.account_id, "app": app, "environment": environment}
+    binding, _ = KeyBinding.objects.update_or_create(access_key=access_key, defaults=place)
     return binding
+
+
+@transaction.atomic
+def pin_source(environment: Environment, *, source: Source | None, by: Actor) -> None:
+    """Its traffic is read from this source, whatever is judged; None: from the one that is judged to be in force."""
+    environment.pinned_source = source
+    environment.save(update_fields=["pinned_source"])
+
+
+@transaction.atomic
+def update_endpoint(endpoint: Endpoint, *, is_excluded: bool, expected_statuses: Iterable[int], by: Actor) -> None:
+    """In force on reading, for what was counted before as well."""
+    endpoint.is_excluded = is_excluded
+    endpoint.expected_statuses = sorted(set(expected_statuses))
+    endpoint.save(update_fields=["is_excluded", "expected_statuses"])
+
+
+@transaction.atomic
+def create_path_override(app: App, *, template: str, by: Actor) -> PathOverride:
+    """Raw paths that match it fold into it from now on; what was filed keeps its path."""
+    return PathOverride.objects.create(app=app, template=template)
+
+
+@transaction.atomic
+def update_path_override(override: PathOverride, *, is_active: bool, by: Actor) -> None:
+    override.is_active = is_active
+    override.save(update_fields=["is_active"])
