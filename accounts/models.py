@@ -78,7 +78,9 @@ class AccessKey(models.Model):
             models.CheckConstraint(
                 condition=Q(scopes__contained_by=[scope.value for scope in Scope]),
                 name="access_key_scopes_known",
-            )
+            ),
+            # Target of the composite foreign keys that keep what names a key in the key's account.
+            models.UniqueConstraint(fields=["account", "id"], name="access_key_account_id"),
         ]
 
     def __str__(self) -> str:

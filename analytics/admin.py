@@ -2,6 +2,8 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -10,7 +12,18 @@ from django.utils import timezone
 
 from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, ServiceDesk, staff_of
 from analytics import services
-from analytics.models import App, Consumer, ConsumerGroup, Endpoint, Environment, KeyBinding, WriteToken
+from analytics.models import (
+    App,
+    Consumer,
+    ConsumerGroup,
+    Endpoint,
+    Environment,
+    KeyBinding,
+    PathOverride,
+    Source,
+    WriteToken,
+)
+from analytics.sources import with_source
 
 
 @admin.register(App)
@@ -18,7 +31,7 @@ class AppAdmin(ServiceDesk):
     service_fields = ("name", "framework", "is_hub_enabled")
     create = staticmethod(services.create_app)
     update = staticmethod(services.update_app)
-    list_display = ("name", "account", "framework", "client_id", "is_hub_enabled")
+    list_display = ("name", "account", "framework", "client_id", "is_hub_enabled", "is_default")
     list_select_related = ("account",)
     list_filter = (AccountFilter,)
     search_fields = ("name", "client_id")
@@ -59,11 +72,32 @@ class WriteTokenAdmin(Desk):
 
 
 @admin.register(Environment)
-class EnvironmentAdmin(ReadOnlyDesk):
-    list_display = ("name", "app", "last_sync_at", "created_at")
+class EnvironmentAdmin(Desk):
+    list_display = ("name", "app", "shown_source", "last_sync_at", "created_at")
     list_select_related = ("app",)
     search_fields = ("name", "app__name")
+    fields = ("app", "name", "shown_source", "pinned_source", "last_sync_at", "created_at")
+    readonly_fields = ("app", "name", "shown_source", "last_sync_at", "created_at")
     ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Environment]:
+        return with_source(super().get_queryset(request), now=timezone.now())
+
+    @admin.display(description="traffic is shown from")
+    def shown_source(self, environment: Any) -> str:
+        """`environment` is annotated (analytics.sources.with_source)."""
+        judged = Source(environment.source or Source.DECISION).label
+        since = f"{environment.since:%Y-%m-%d %H:%M} UTC" if environment.since else "its beginning"
+        if environment.pinned_source is None:
+            return f"{judged} since {since}"
+        return f"{environment.get_pinned_source_display()}, pinned (judged: {judged} since {since})"
+
+    def save_model(self, request: HttpRequest, obj: Environment, form: ModelForm[Environment], change: bool) -> None:
+        source = form.cleaned_data["pinned_source"]
+        services.pin_source(obj, source=None if source is None else Source(source), by=staff_of(request))
 
 
 @admin.register(KeyBinding)
@@ -92,9 +126,41 @@ class ConsumerAdmin(ReadOnlyDesk):
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(ReadOnlyDesk):
-    list_display = ("method", "path", "app", "is_excluded", "expected_statuses")
+class EndpointAdmin(Desk):
+    list_display = ("method", "path", "app", "is_excluded", "expected_statuses", "is_announced")
     list_select_related = ("app",)
     list_filter = ("is_excluded",)
     search_fields = ("path",)
+    fields = ("app", "method", "path", "summary", "description", "is_announced", "is_excluded", "expected_statuses")
+    readonly_fields = ("app", "method", "path", "summary", "description", "is_announced")
     ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Endpoint, form: ModelForm[Endpoint], change: bool) -> None:
+        given = {name: form.cleaned_data[name] for name in ("is_excluded", "expected_statuses")}
+        services.update_endpoint(obj, by=staff_of(request), **given)
+
+
+@admin.register(PathOverride)
+class PathOverrideAdmin(Desk):
+    list_display = ("template", "app", "is_active", "created_at")
+    list_select_related = ("app",)
+    list_filter = ("is_active",)
+    search_fields = ("template", "app__name")
+    autocomplete_fields = ("app",)
+    ordering = ("-id",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("app", "template", "is_active") if obj else ("app", "template")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("app", "template") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: PathOverride, form: ModelForm[PathOverride], change: bool) -> None:
+        if change:
+            services.update_path_override(obj, is_active=obj.is_active, by=staff_of(request))
+        else:
+            made = services.create_path_override(obj.app, template=obj.template, by=staff_of(request))
+            obj.__dict__.update(made.__dict__)

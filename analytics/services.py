@@ -1,6 +1,7 @@
 """What can be done with apps and their credentials: each in one transaction, each by somebody."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypedDict, Unpack
 
@@ -12,7 +13,16 @@ from accounts.errors import RefusedError
 from accounts.models import AccessKey, Account
 from accounts.secrets import digest_of
 from accounts.services import Issued
-from analytics.models import App, Environment, KeyBinding, WriteToken
+from analytics.models import (
+    DEFAULT_APP,
+    App,
+    Endpoint,
+    Environment,
+    KeyBinding,
+    PathOverride,
+    Source,
+    WriteToken,
+)
 from analytics.secrets import new_write_token
 
 PREFIX_LENGTH = 8
@@ -32,6 +42,15 @@ class AppFields(TypedDict, total=False):
 def create_app(account: Account, *, by: Actor, **fields: Unpack[AppFields]) -> App:
     app = App.objects.create(account=account, **fields)
     audit.record_created(by, app)
+    return app
+
+
+@transaction.atomic
+def default_app(account: Account, *, by: Actor) -> App:
+    """Where the decisions of unbound access keys are filed; made when it is first asked for, one for each account."""
+    app, is_new = App.objects.get_or_create(account=account, is_default=True, defaults={"name": DEFAULT_APP})
+    if is_new:
+        audit.record_created(by, app)
     return app
 
 
@@ -76,12 +95,46 @@ def bind_access_key(access_key: AccessKey, app: App, *, environment_name: str, b
     if access_key.account_id != app.account_id:
         raise OtherAccount("The access key and the app belong to different accounts.")
     environment, _ = Environment.objects.get_or_create(app=app, name=environment_name)
+    place = {"account_id": app.account_id, "app": app, "environment": environment}
     binding = KeyBinding.objects.select_for_update().filter(access_key=access_key).first()
     if binding is None:
-        binding = KeyBinding.objects.create(access_key=access_key, environment=environment)
+        binding = KeyBinding.objects.create(access_key=access_key, **place)
         audit.record_created(by, binding)
         return binding
     with audit.recording(by, binding):
-        binding.environment = environment
-        binding.save(update_fields=["environment"])
+        for field, value in place.items():
+            setattr(binding, field, value)
+        binding.save(update_fields=[*place])
     return binding
+
+
+@transaction.atomic
+def pin_source(environment: Environment, *, source: Source | None, by: Actor) -> None:
+    """Its traffic is read from this source, whatever is judged; None: from the one that is judged to be in force."""
+    with audit.recording(by, environment):
+        environment.pinned_source = source
+        environment.save(update_fields=["pinned_source"])
+
+
+@transaction.atomic
+def update_endpoint(endpoint: Endpoint, *, is_excluded: bool, expected_statuses: Iterable[int], by: Actor) -> None:
+    """In force on reading, for what was counted before as well."""
+    endpoint.is_excluded = is_excluded
+    endpoint.expected_statuses = sorted(set(expected_statuses))
+    with audit.recording(by, endpoint):
+        endpoint.save(update_fields=["is_excluded", "expected_statuses"])
+
+
+@transaction.atomic
+def create_path_override(app: App, *, template: str, by: Actor) -> PathOverride:
+    """Raw paths that match it fold into it from now on; what was filed keeps its path."""
+    override = PathOverride.objects.create(app=app, template=template)
+    audit.record_created(by, override)
+    return override
+
+
+@transaction.atomic
+def update_path_override(override: PathOverride, *, is_active: bool, by: Actor) -> None:
+    with audit.recording(by, override):
+        override.is_active = is_active
+        override.save(update_fields=["is_active"])

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db.models import OuterRef, QuerySet, Subquery
+
 from analytics.models import Environment, Record, Source, TrafficSource
 
 
@@ -33,7 +35,17 @@ def in_force(environments: Iterable[Environment], *, record: Record, start: date
     return found
 
 
-def predicate(tiles: Sequence[InForce], *, time: str) -> tuple[str, list[object]]:
+def with_source(environments: QuerySet[Environment], *, now: datetime) -> QuerySet[Environment]:
+    """Annotated with the `source` of traffic that is judged to be in force now, and `since` when; both None at first.
+
+    A pin is not looked at: what is shown is pinned_source where there is one.
+    """
+    changes = TrafficSource.objects.filter(environment=OuterRef("pk"), record=Record.TRAFFIC, since__lte=now)
+    latest = changes.order_by("-since")[:1]
+    return environments.annotate(source=Subquery(latest.values("source")), since=Subquery(latest.values("since")))
+
+
+def predicate(tiles: Sequence[InForce], *, time: str) -> tuple[str, list[list[int] | int | datetime]]:
     """SQL (and its arguments) that is true for rows of these environments, sources and times; `time` is its column.
 
     Tiles of the same source and time are one term, so that an app whose environments agree costs one comparison.
@@ -41,7 +53,8 @@ def predicate(tiles: Sequence[InForce], *, time: str) -> tuple[str, list[object]
     alike: dict[tuple[int, datetime, datetime], list[int]] = {}
     for tile in tiles:
         alike.setdefault((tile.source, tile.start, tile.end), []).append(tile.environment_id)
-    terms, arguments = [], []
+    terms: list[str] = []
+    arguments: list[list[int] | int | datetime] = []
     for (source, start, end), environment_ids in alike.items():
         terms.append(f"(environment_id = ANY(%s) AND source = %s AND {time} >= %s AND {time} < %s)")
         arguments += [environment_ids, source, start, end]

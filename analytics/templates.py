@@ -1,8 +1,9 @@
 """How raw paths are folded into templates, so that the endpoints of an app stay countable (pure)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+OTHER_PATH = "/{other}"  # of endpoints for which an app has no room
 TOKEN_LENGTH, HASH_LENGTH = 24, 16
 UUID_FORM = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 HASH_FORM = re.compile(rf"[0-9a-f]{{{HASH_LENGTH},}}", re.IGNORECASE)
@@ -14,19 +15,71 @@ def template_of(path: str, routes: Iterable[str] = ()) -> str:
 
     Query and fragment are cut. Of several routes the one with a literal at the first difference wins.
     """
-    segments = re.split(r"[?#]", path, maxsplit=1)[0].split("/")
-    matching = [route for route in routes if _matches(route, segments)]
-    if matching:
-        return min(matching, key=lambda route: ([_is_parameter(each) for each in route.split("/")], route))
-    return "/".join(_fold(segment) for segment in segments)
+    return Templates(routes).of(path)
 
 
-def _matches(route: str, segments: list[str]) -> bool:
-    parts = route.split("/")
-    return len(parts) == len(segments) and all(
-        part == segment or (segment != "" and _is_parameter(part))
-        for part, segment in zip(parts, segments, strict=True)
-    )
+class Templates:
+    """What an app makes of raw paths: overrides go before its routes. It remembers all that it was asked."""
+
+    def __init__(self, routes: Iterable[str] = (), *, overrides: Iterable[str] = ()) -> None:
+        self._known = (_tree(overrides), _tree(routes))
+        self._asked: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        template = self._asked.get(path)
+        if template is None:
+            template = self._asked[path] = self._of(re.split(r"[?#]", path, maxsplit=1)[0].split("/"))
+        return template
+
+    def _of(self, segments: Sequence[str]) -> str:
+        for tree in self._known:
+            if (route := tree.match(segments)) is not None:
+                return route
+        return "/".join(_fold(segment) for segment in segments)
+
+
+class _Node:
+    """What may follow some segments: literals, a parameter, however it is spelled, or the end of a route."""
+
+    __slots__ = ("literals", "parameter", "route")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.route: str | None = None
+
+    def add(self, route: str) -> None:
+        node = self
+        for part in route.split("/"):
+            if _is_parameter(part):
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.literals.setdefault(part, _Node())
+        node.route = route if node.route is None else min(node.route, route)
+
+    def match(self, segments: Sequence[str]) -> str | None:
+        """Literals are tried before parameters, from the left."""
+        untried = [(self, 0)]
+        while untried:
+            node, index = untried.pop()
+            if index == len(segments):
+                if node.route is not None:
+                    return node.route
+                continue
+            segment = segments[index]
+            if node.parameter and segment:
+                untried.append((node.parameter, index + 1))
+            if literal := node.literals.get(segment):
+                untried.append((literal, index + 1))
+        return None
+
+
+def _tree(routes: Iterable[str]) -> _Node:
+    root = _Node()
+    for route in routes:
+        root.add(route)
+    return root
 
 
 def _is_parameter(part: str) -> bool:

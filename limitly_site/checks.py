@@ -12,6 +12,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.db import connections
+from maxminddb import InvalidDatabaseError
+
+from analytics.countries import NoCountries, open_database
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
@@ -38,6 +41,19 @@ def check_embedded_stores(**_: Any) -> list[CheckMessage]:
     if settings.LIMITLY_WEB != "all" and (settings.USES_EMBEDDED_POSTGRES or settings.USES_EMBEDDED_VALKEY):
         hint = "They serve one machine alone: set DATABASE_URL and REDIS_URL."
         return [CheckWarning("LIMITLY_WEB splits the site, yet its stores are embedded.", hint=hint, id="limitly.W001")]
+    return []
+
+
+@register(Tags.files)
+def check_country_database(**_: Any) -> list[CheckMessage]:
+    """limitly.E004: a database of countries that cannot be read, or is of something else."""
+    path = settings.LIMITLY_COUNTRY_DATABASE
+    try:
+        if path:
+            open_database(path)
+    except (OSError, InvalidDatabaseError, NoCountries) as fault:
+        hint = "Give the path of a .mmdb of countries or cities, or leave it out: then no country is told."
+        return [Error(f"LIMITLY_COUNTRY_DATABASE cannot be read: {fault}", hint=hint, id="limitly.E004")]
     return []
 
 

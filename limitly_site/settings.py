@@ -208,7 +208,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = LIMITLY_BODY_MAX_BYTES
 # --- Celery -----------------------------------------------------------------------------------------------------
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_ROUTES = {"keys.tasks.drain_events": {"queue": "ledger"}}
+CELERY_TASK_ROUTES = {
+    "keys.tasks.drain_events": {"queue": "ledger"},
+    "analytics.tasks.fold_decisions": {"queue": "reports"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -232,6 +235,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 600},
     },
+    "fold_decisions": {"task": "analytics.tasks.fold_decisions", "schedule": 2.0, "options": {"expires": 5}},
+    "judge_sources": {"task": "analytics.tasks.judge_sources", "schedule": 60.0, "options": {"expires": 60}},
 }
 
 # --- The REST API -----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.models import Staff
+from analytics.models import FoldPosition
 from keys.models import StreamPosition
 from keys.redis import client as redis_client
 from keys.validation.parsing import ParsedCall
@@ -73,6 +74,7 @@ def stores(transactional_db: None) -> StoreRedis:
     """Empty stores, on_commit for real; the Redis client of this worker's database."""
     for bucket in range(16):
         StreamPosition.objects.get_or_create(bucket=bucket)
+        FoldPosition.objects.get_or_create(bucket=bucket)
     client = cast(StoreRedis, redis_client())
     client.flushdb()
     return client

@@ -1,6 +1,8 @@
 """What is observed, the reports that tell of it, what they add up to (traffic), and single requests."""
 
 from analytics.models.observed import (
+    DEFAULT_APP,
+    DEFAULT_ENVIRONMENT,
     ENVIRONMENT_FORM,
     IDENTIFIER_LENGTH,
     LABEL_LENGTH,
@@ -14,6 +16,7 @@ from analytics.models.observed import (
     Environment,
     Instance,
     KeyBinding,
+    PathOverride,
     WriteToken,
 )
 from analytics.models.reports import (
@@ -41,6 +44,8 @@ from analytics.models.traffic import (
 )
 
 __all__ = [
+    "DEFAULT_APP",
+    "DEFAULT_ENVIRONMENT",
     "ENVIRONMENT_FORM",
     "IDENTIFIER_LENGTH",
     "LABEL_LENGTH",
@@ -62,6 +67,7 @@ __all__ = [
     "InboxReport",
     "Instance",
     "KeyBinding",
+    "PathOverride",
     "Record",
     "RejectedReport",
     "ReportIdentity",

@@ -3,7 +3,7 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
@@ -12,6 +12,8 @@ from accounts.models import NAME_LENGTH, AccessKey, Account
 OTHER_FRAMEWORK = "Other"
 IDENTIFIER_LENGTH, LABEL_LENGTH, PATH_LENGTH, METHOD_LENGTH = 128, 64, 1024, 16
 ENVIRONMENT_FORM = r"^[a-z0-9_-]{1,32}$"
+TEMPLATE_FORM = r"^[^?#\s]+$"
+DEFAULT_APP, DEFAULT_ENVIRONMENT = "Default", "prod"
 
 
 class App(models.Model):
@@ -26,11 +28,22 @@ class App(models.Model):
     is_hub_enabled = models.BooleanField(
         "hub enabled", default=True, help_text="Off: SDKs of the first generation (0.x) are told to stop for good."
     )
+    is_default = models.BooleanField(
+        "default",
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Where decisions are filed of access keys that are bound to no app.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        indexes = [models.Index(fields=["account", "id"], name="app_of_account")]
+        constraints = [
+            models.UniqueConstraint(fields=["account"], condition=Q(is_default=True), name="app_default_unique"),
+            # Target of the composite foreign keys that keep what is bound in one account.
+            models.UniqueConstraint(fields=["account", "id"], name="app_account_id"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -54,6 +67,7 @@ class Environment(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["app", "name"], name="environment_name_unique"),
             models.CheckConstraint(condition=Q(name__regex=ENVIRONMENT_FORM), name="environment_name_form"),
+            models.UniqueConstraint(fields=["app", "id"], name="environment_app_id"),
         ]
 
     def __str__(self) -> str:
@@ -102,8 +116,17 @@ class WriteToken(models.Model):
 
 
 class KeyBinding(models.Model):
-    """Where the decisions of an access key are filed. It says nothing of what the key may read."""
+    """Where the decisions of an access key are filed. It says nothing of what the key may read.
 
+    The key's account and the environment's app stand here for the composite foreign keys alone, which bind both.
+    """
+
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False, editable=False
+    )
+    app = models.ForeignKey(
+        App, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False, editable=False
+    )
     access_key = models.OneToOneField(AccessKey, on_delete=models.PROTECT, related_name="binding")
     environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="bindings")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -162,6 +185,13 @@ class Endpoint(models.Model):
     app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="endpoints")
     method = models.CharField(max_length=METHOD_LENGTH)
     path = models.CharField(max_length=PATH_LENGTH, blank=True, default="")
+    is_announced = models.BooleanField(
+        "announced",
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="The app named it among its routes: raw paths that match it are folded into it.",
+    )
     summary = models.CharField(max_length=256, blank=True, default="")
     description = models.TextField(blank=True, default="")
     environments = models.ManyToManyField(
@@ -171,7 +201,10 @@ class Endpoint(models.Model):
         "excluded", default=False, help_text="Left out of traffic, metrics and request logs."
     )
     expected_statuses = ArrayField(
-        models.PositiveSmallIntegerField(), default=list, blank=True, help_text="Statuses that are no errors here."
+        models.PositiveSmallIntegerField(validators=[MinValueValidator(100), MaxValueValidator(599)]),
+        default=list,
+        blank=True,
+        help_text="Statuses that are no errors here: 404, 422.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -180,3 +213,25 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path or '(no route)'}"
+
+
+class PathOverride(models.Model):
+    """A template of staff's own, `/shops/{slug}`: raw paths that match it fold into it from now on, before any route.
+
+    What was filed before keeps its path.
+    """
+
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="path_overrides", db_index=False)
+    template = models.CharField(
+        max_length=PATH_LENGTH,
+        validators=[RegexValidator(TEMPLATE_FORM, "Give a path without blanks, query and fragment.")],
+        help_text="Segment by segment: {x}, :x and <x> stand for any one that is not empty.",
+    )
+    is_active = models.BooleanField("active", default=True, help_text="Off: paths fold again as if it were not there.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app", "template"], name="path_override_unique")]
+
+    def __str__(self) -> str:
+        return self.template
