@@ -9,4 +9,5 @@ urlpatterns = [
     path("apps", views.AppList.as_view()),
     path("apps/<int:app_id>/consumers", views.ConsumerList.as_view()),
     path("apps/<int:app_id>/endpoints", views.EndpointList.as_view()),
+    path("apps/<int:app_id>/traffic", views.Traffic.as_view()),
 ]

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from django.db import connection, models
 from psycopg.types.json import Jsonb
 
@@ -163,3 +165,8 @@ def _starts(rows: list[models.Model]) -> set[datetime]:
 
 def _value(of: "models.Field[Any, Any]", value: Any) -> Any:
     return Jsonb(value) if isinstance(of, models.JSONField) else value
+
+
+def stop_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    """The API's views read this time."""
+    monkeypatch.setattr("analytics.api.views.timezone", SimpleNamespace(now=lambda: now))
