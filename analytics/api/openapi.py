@@ -15,10 +15,11 @@ from analytics.api.queries import (
     METHOD_LENGTH,
     OLD_INTERVALS,
     PATH_LENGTH,
+    STATUS_LENGTH,
     ZONE_LENGTH,
 )
 from analytics.api.serializers import AppSerializer, ConsumerSerializer, EndpointSerializer, TeamSerializer
-from analytics.api.shapes import PeriodShape
+from analytics.api.shapes import PeriodShape, RequestDetailsShape, RequestLogShape
 from analytics.paging import TOKEN_LENGTH
 
 UNPROCESSABLE = "A parameter, or the body, cannot be used; `detail` names the places."
@@ -64,6 +65,7 @@ def _many(shape: Any, name: str) -> Any:
 
 ID = {"type": "integer", "minimum": 1, "maximum": ID_MAX}
 APP_ID = OpenApiParameter("app_id", ID, OpenApiParameter.PATH)
+UUID = {"type": "string", "format": "uuid"}
 MOMENT = {"type": "string", "format": "date-time"}
 PAGING = [
     _query("limit", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}),
@@ -80,6 +82,7 @@ RANGE_FILTERS = [
     _query("end", MOMENT, "exclusive; now unless given"),
     _query("timezone", {"type": "string", "maxLength": ZONE_LENGTH, "default": "UTC"}, "of the IANA database"),
 ]
+STATUS_FILTER = _query("status_code", {"type": "string", "maxLength": STATUS_LENGTH}, "codes and classes: `2xx,400`")
 INTERVAL = [
     _query("interval", {"type": "string", "enum": list(INTERVALS), "default": "hour"}),
     _query("intervals", {"type": "string", "enum": list(OLD_INTERVALS)}, "as older clients say it; `interval` wins"),
@@ -113,6 +116,25 @@ OPERATIONS: dict[type[APIView], dict[str, dict[str, Any]]] = {
             "beginning of its period: a day ago unless given, by day 30 days.",
             "parameters": [APP_ID, *RANGE_FILTERS, *INTERVAL, *PAGING],
             "responses": {200: _many(PeriodShape, "Traffic")},
+        }
+    },
+    views.RequestLogList: {
+        "get": {
+            "summary": "List an app's request logs",
+            "description": "Ascending by time, a day back unless `start` is given. A page may hold fewer than `limit` "
+            "while `has_more` is true. Reports are up to an hour late: who follows the log reads the last hour again, "
+            "and drops what it knows by `request_uuid`. SDKs may sample: how many requests there were, traffic says.",
+            "parameters": [APP_ID, *RANGE_FILTERS, *ROUTE_FILTERS, STATUS_FILTER, *PAGING],
+            "responses": {200: _many(RequestLogShape, "RequestLog")},
+        }
+    },
+    views.RequestLogDetail: {
+        "get": {
+            "summary": "Read a request",
+            "description": "With headers, bodies and exception where they were captured, and the spans and log lines "
+            "of its trace that are its own.",
+            "parameters": [APP_ID, OpenApiParameter("request_uuid", UUID, OpenApiParameter.PATH)],
+            "responses": {200: RequestDetailsShape},
         }
     },
 }

@@ -9,10 +9,11 @@ from rest_framework import serializers
 from accounts.api.fields import Moment
 from analytics.paging import TOKEN_LENGTH
 from analytics.periods import Interval
+from analytics.selection import status_names
 
 ID_MAX = 2**31 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
-ZONE_LENGTH, METHOD_LENGTH, PATH_LENGTH = 64, 64, 1024
+ZONE_LENGTH, METHOD_LENGTH, PATH_LENGTH, STATUS_LENGTH = 64, 64, 1024, 128
 INTERVALS = (Interval.HOUR, Interval.DAY)
 OLD_INTERVALS = {"hours": Interval.HOUR, "days": Interval.DAY}
 
@@ -95,6 +96,16 @@ class TrafficQuery(RangeQuery):
         if old := attrs.pop("intervals", None):
             attrs.setdefault("interval", OLD_INTERVALS[old].value)
         return attrs
+
+
+class RequestLogQuery(RouteQuery, RangeQuery):
+    status_code = serializers.CharField(required=False, max_length=STATUS_LENGTH, help_text="`2xx,400`")
+
+    def validate_status_code(self, text: str) -> list[str]:
+        try:
+            return status_names(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
 
 
 def zone_named(name: str) -> ZoneInfo | None:

@@ -10,4 +10,7 @@ urlpatterns = [
     path("apps/<int:app_id>/consumers", views.ConsumerList.as_view()),
     path("apps/<int:app_id>/endpoints", views.EndpointList.as_view()),
     path("apps/<int:app_id>/traffic", views.Traffic.as_view()),
+    path("apps/<int:app_id>/request-logs", views.RequestLogList.as_view()),
+    path("apps/<int:app_id>/request-log", views.OldRequestLogList.as_view()),
+    path("apps/<int:app_id>/request-logs/<str:request_uuid>", views.RequestLogDetail.as_view()),
 ]

@@ -1,10 +1,12 @@
-"""Apitally's API: whose apps there are, who calls them, which endpoints they have, their traffic."""
+"""Apitally's API: whose apps there are, who calls them, which endpoints they have, their traffic and request logs."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -16,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from accounts.api.base import AccountView
-from analytics import endpoints, traffic
+from analytics import endpoints, request_logs, traffic
 from analytics.api.errors import Unprocessable, answer_exception
 from analytics.api.pages import Asked, plain, whole
 from analytics.api.queries import (
@@ -24,18 +26,21 @@ from analytics.api.queries import (
     ConsumerQuery,
     EndpointQuery,
     PageQuery,
+    RequestLogQuery,
     TrafficQuery,
     zone_named,
 )
 from analytics.api.serializers import AppSerializer, ConsumerSerializer, EndpointSerializer, TeamSerializer
-from analytics.api.shown import period_sum
+from analytics.api.shown import logged_request, period_sum, request_details
 from analytics.models import App, Consumer
 from analytics.paging import agreed, place_of
 from analytics.partitions import traffic_kept_since
 from analytics.periods import DAY, Interval, TimePeriod, periods
-from analytics.selection import select_traffic
+from analytics.request_details import details_of
+from analytics.selection import Selection, select_requests, select_traffic
 
 DEFAULT_RANGE = {Interval.HOUR: DAY, Interval.DAY: 30 * DAY}
+UUID_FORM = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 class AnalyticsView(AccountView):
@@ -124,11 +129,62 @@ class Traffic(AnalyticsView):
         return Response(asked.answer([period_sum(each) for each in sums], after=after))
 
 
+class RequestLogList(AnalyticsView):
+    def get(self, request: Request, app_id: int) -> Response:
+        app = self.app(app_id)
+        resolve = partial(_resolve_range, now=timezone.now(), default=DAY)
+        asked = self.asked(RequestLogQuery, name="request-logs", app=app, resolve=resolve)
+        start, end = _range(asked)
+        page = request_logs.page_of(
+            _requests(app, asked), start=start, end=end, after=_position(asked), limit=asked.limit
+        )
+        after = page.end and [page.end.at.isoformat(), page.end.uuid.hex]
+        return Response(asked.answer([logged_request(each) for each in page.requests], after=after))
+
+
+class OldRequestLogList(RequestLogList):
+    """Under the name that older clients know; the documentation shows the newer one alone."""
+
+
+class RequestLogDetail(AnalyticsView):
+    def get(self, request: Request, app_id: int, request_uuid: str) -> Response:
+        """Errors: Unprocessable for what is no uuid, NotFound for another app's as for none."""
+        app = self.app(app_id)
+        if not UUID_FORM.fullmatch(request_uuid):
+            raise Unprocessable({"request_uuid": ["Give a UUID."]}, place="path")
+        details = details_of(app, UUID(request_uuid))
+        if details is None:
+            raise NotFound("Request not found")
+        return Response(request_details(details))
+
+
 def _consumers(app: App, asked: Asked) -> QuerySet[Consumer]:
     rows = Consumer.objects.filter(app=app).select_related("group").order_by("-id")
     if since := asked.query.get("requests_since"):
         rows = rows.filter(last_request_at__gte=since)
     return rows.filter(pk__lt=asked.after[0]) if asked.after else rows
+
+
+def _requests(app: App, asked: Asked) -> Selection:
+    start, end = _range(asked)
+    query = asked.query
+    return select_requests(
+        app,
+        start=start,
+        end=end,
+        environment_id=query.get("app_env_id"),
+        consumer_id=query.get("consumer_id"),
+        methods=query.get("method", ()),
+        path=query.get("path"),
+        statuses=query.get("status_code", ()),
+    )
+
+
+def _position(asked: Asked) -> request_logs.Position | None:
+    if not asked.after:
+        return None
+    at, uuid = asked.after
+    return request_logs.Position(datetime.fromisoformat(at), UUID(uuid))
 
 
 def _periods(asked: Asked) -> Iterator[TimePeriod]:

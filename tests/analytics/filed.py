@@ -82,6 +82,58 @@ def request(environment: Environment, of: Endpoint, at: datetime, **fields: Any)
     return RequestLog(**usual | names | fields)
 
 
+def detail(of: RequestLog, **fields: Any) -> RequestDetail:
+    """Of a request that was a span of its own trace, unless told otherwise."""
+    usual: dict[str, Any] = {
+        "request_headers": [],
+        "response_headers": [],
+        "trace_id": uuid4(),
+        "server_span_id": f"{of.uuid.int:032x}"[:16],
+    }
+    return RequestDetail(**{"app_id": of.app_id, "at": of.at, "uuid": of.uuid} | usual | fields)
+
+
+def span(of: RequestDetail, span_id: str, parent: str = "", **fields: Any) -> Span:
+    """A span of the request's trace that began with the request and took 50 ms, unless told otherwise."""
+    start_ns = int(of.at.timestamp() * 1000) * 1_000_000
+    usual: dict[str, Any] = {"name": span_id, "kind": "INTERNAL", "status": "UNSET", "attributes": {}}
+    usual |= {"start_ns": start_ns, "end_ns": start_ns + 50_000_000, "parent_span_id": parent}
+    return Span(**{"app_id": of.app_id, "at": of.at, "trace_id": of.trace_id, "span_id": span_id} | usual | fields)
+
+
+def line(of: RequestDetail, message: str, **fields: Any) -> AppLog:
+    """That the application logged while it answered the request, of unknown level and place unless told otherwise."""
+    usual: dict[str, Any] = {"id": uuid4(), "at": of.at, "server_span_id": of.server_span_id, "attributes": {}}
+    usual |= {"level": "", "logger": "", "file": ""}
+    return AppLog(**{"app_id": of.app_id, "trace_id": of.trace_id, "message": message} | usual | fields)
+
+
+def file_whole_request(environment: Environment, at: datetime) -> RequestLog:
+    """One of which everything was captured, with a span below its own and a log line."""
+    row = request(environment, endpoint(environment.app, "POST /orders/{id}"), at, status_code=500)
+    captured = detail(
+        row,
+        request_headers=[["content-type", "application/json"]],
+        response_headers=[["x", "1"], ["x", "2"]],
+        request_body='{"qty": 1}',
+        response_body="",
+        exception_type="KeyError",
+        exception_message="'qty'",
+        exception_stacktrace="Traceback …",
+    )
+    server = captured.server_span_id
+    file_rows([row])
+    file_rows([captured])
+    file_rows(
+        [
+            span(captured, server, kind="SERVER", name="POST /orders/{id}", status="ERROR", attributes={"rows": 12}),
+            span(captured, "00000000000000bb", server, name="SELECT"),
+        ]
+    )
+    file_rows([line(captured, "about to fail", level="INFO", logger="shop.orders", file="orders.py", line=42)])
+    return row
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Requests of one quarter hour; `seconds` says how often which duration was measured."""
