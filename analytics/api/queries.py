@@ -2,14 +2,20 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
 from accounts.api.fields import Moment
 from analytics.paging import TOKEN_LENGTH
+from analytics.periods import Interval
+from analytics.selection import status_names
 
 ID_MAX = 2**31 - 1
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
+ZONE_LENGTH, METHOD_LENGTH, PATH_LENGTH, STATUS_LENGTH = 64, 64, 1024, 128
+INTERVALS = (Interval.HOUR, Interval.DAY)
+OLD_INTERVALS = {"hours": Interval.HOUR, "days": Interval.DAY}
 
 
 class Id(serializers.IntegerField):
@@ -27,13 +33,40 @@ class QueryMoment(Moment):
         return super().to_internal_value(_microseconds(day + t + time.replace(" ", "+"))).astimezone(UTC)
 
 
-class EndpointQuery(serializers.Serializer[Any]):
-    app_env_id = Id(required=False)
-    method = serializers.CharField(required=False, max_length=64, help_text="`GET,POST`")
-    path = serializers.CharField(required=False, max_length=1024, trim_whitespace=False)
+class LocalMoment(QueryMoment):
+    """One without zone is of the query's: give it as `zone` in the form's context.
+
+    A local time that occurs twice is its first; one that does not exist is read as if the clocks had not changed yet.
+    """
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        return super().enforce_timezone(value if value.tzinfo else value.replace(tzinfo=self.context["zone"]))
+
+
+class Zone(serializers.CharField):
+    """An IANA zone by name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=ZONE_LENGTH, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        name = super().run_validation(data)
+        zone = zone_named(name)
+        if zone is None:
+            raise serializers.ValidationError("Give a zone of the IANA database, such as America/New_York.")
+        return zone
+
+
+class RouteQuery(serializers.Serializer[Any]):
+    method = serializers.CharField(required=False, max_length=METHOD_LENGTH, help_text="`GET,POST`")
+    path = serializers.CharField(required=False, max_length=PATH_LENGTH, trim_whitespace=False)
 
     def validate_method(self, names: str) -> list[str]:
         return [name.strip().upper() for name in names.split(",") if name.strip()]
+
+
+class EndpointQuery(RouteQuery):
+    app_env_id = Id(required=False)
 
 
 class PageQuery(serializers.Serializer[Any]):
@@ -43,6 +76,44 @@ class PageQuery(serializers.Serializer[Any]):
 
 class ConsumerQuery(PageQuery):
     requests_since = QueryMoment(required=False)
+
+
+class RangeQuery(PageQuery):
+    app_env_id = Id(required=False)
+    consumer_id = Id(required=False)
+    timezone = Zone(required=False)
+    start = LocalMoment(required=False)
+    end = LocalMoment(required=False)
+
+
+class TrafficQuery(RangeQuery):
+    """`intervals` is what older clients say for `interval`, which wins."""
+
+    interval = serializers.ChoiceField(required=False, choices=list(INTERVALS))
+    intervals = serializers.ChoiceField(required=False, choices=list(OLD_INTERVALS))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if old := attrs.pop("intervals", None):
+            attrs.setdefault("interval", OLD_INTERVALS[old].value)
+        return attrs
+
+
+class RequestLogQuery(RouteQuery, RangeQuery):
+    status_code = serializers.CharField(required=False, max_length=STATUS_LENGTH, help_text="`2xx,400`")
+
+    def validate_status_code(self, text: str) -> list[str]:
+        try:
+            return status_names(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+
+def zone_named(name: str) -> ZoneInfo | None:
+    """None unless there is such a zone; ZoneInfo itself raises all of these for names that are none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 def _microseconds(text: str) -> str:

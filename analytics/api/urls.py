@@ -9,4 +9,8 @@ urlpatterns = [
     path("apps", views.AppList.as_view()),
     path("apps/<int:app_id>/consumers", views.ConsumerList.as_view()),
     path("apps/<int:app_id>/endpoints", views.EndpointList.as_view()),
+    path("apps/<int:app_id>/traffic", views.Traffic.as_view()),
+    path("apps/<int:app_id>/request-logs", views.RequestLogList.as_view()),
+    path("apps/<int:app_id>/request-log", views.OldRequestLogList.as_view()),
+    path("apps/<int:app_id>/request-logs/<str:request_uuid>", views.RequestLogDetail.as_view()),
 ]

@@ -1,12 +1,14 @@
 """The OpenAPI document and its reference; and every operation fuzzed from it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import requests
 import schemathesis
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings, strategies
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -16,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from analytics import services as apps
-from tests.cast import BY, Tenant
+from tests.analytics.filed import file_whole_request, observe
+from tests.cast import Tenant
 from tests.conftest import ApiClient
 from tests.live_server import LiveServer
 
@@ -35,7 +37,7 @@ def test_the_document_names_every_operation_of_the_contract(api: ApiClient) -> N
     document = answer.json()
     operations = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
     assert document["openapi"].startswith("3.1")
-    assert len(operations) == 30
+    assert len(operations) == 33
     assert {"POST /v1/validate", "PUT /v1/plans/{plan_id}", "GET /v1/users/{user_id}/requests"} <= operations
 
 
@@ -62,7 +64,7 @@ def test_every_operation_survives_fuzzing_and_answers_by_its_schema(
             operation = result.ok()  # type: ignore[union-attr]  # an Err fails the test, as it should
             tried += 1
             _fuzz(operation, mode, Sent(server.url, session, alice, _real_ids(alice)))
-    assert tried == 30
+    assert tried == 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ class Sent:
 
 def _real_ids(tenant: Tenant) -> dict[str, object]:
     """New for each operation: a deletion that was tried before must not leave the next one with nothing."""
-    user = tenant.user(tenant.plan())
+    user, environment = tenant.user(tenant.plan()), observe(tenant)
     return {
         "key_id": tenant.key(user=user).api_key.public_id,
         "plan_id": tenant.plan().public_id,
         "user_id": user.pk,
-        "app_id": apps.create_app(tenant.account, by=BY, name="Shop").pk,
+        "app_id": environment.app_id,
+        "request_uuid": str(file_whole_request(environment, timezone.now() - timedelta(hours=1)).uuid),
     }
 
 
