@@ -9,6 +9,9 @@ end
 local at = 0
 function init() math.randomseed(tonumber(tostring({}):match("0x(%x+)"), 16) or 1) at = math.random(#calls) end
 function request() at = at % #calls + 1 return calls[at] end
+-- With WRK_PAUSE_MS each connection waits so long between an answer and its next request.
+local pause = tonumber(os.getenv("WRK_PAUSE_MS") or "0")
+if pause > 0 then function delay() return pause end end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format('{"requests":%d,"seconds":%.3f,"p50_ms":%.3f,"p99_ms":%.3f,"failed":%d}\n', summary.requests,

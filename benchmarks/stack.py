@@ -12,7 +12,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -48,11 +48,10 @@ class Load:
         return self.requests / self.seconds
 
 
-def load(url: str, calls: Path, *, connections: int, seconds: int) -> Load:
+def load(url: str, calls: Path, *, connections: int, seconds: int, pause_ms: int = 0) -> Load:
     command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", "-s", str(HERE / "calls.lua"), url]
-    output = subprocess.run(
-        command, env=os.environ | {"WRK_CALLS": str(calls)}, capture_output=True, text=True, check=True
-    ).stdout
+    told = {"WRK_CALLS": str(calls), "WRK_PAUSE_MS": str(pause_ms)}
+    output = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, check=True).stdout
     return Load(**json.loads(output.strip().rpartition("\n")[2]))
 
 
@@ -80,6 +79,23 @@ def running(command: list[str], port: int, log: Path, **environment: str) -> Ite
     finally:
         process.terminate()
         process.wait(30)
+
+
+def make_run(started: ExitStack, folder: Path, **environment: str) -> str:
+    """`make run` on stores of its own in `folder`, until the benchmark ends; its URL."""
+    os.environ |= {"LIMITLY_DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "limitly_site.settings"} | environment
+    for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"):
+        os.environ.pop(name, None)
+    port = free_port()
+    command = [sys.executable, "-m", "limitly_site.supervisor"]
+    return started.enter_context(running(command, port, folder / "limitly.log", PORT=str(port)))
+
+
+def manage(*arguments: str) -> str:
+    """What a command of manage.py prints, on the stores of make_run."""
+    quiet = ["--verbosity", "0"] if arguments[0] == "shell" else []
+    command = [sys.executable, "manage.py", *arguments, *quiet]
+    return subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def peer(interface: str, application: str, port: int) -> list[str]:
@@ -142,9 +158,14 @@ class AdminVisitors:
         return opener
 
 
-def require(environment: Mapping[str, str] = os.environ) -> None:
-    """Says what is missing and ends the program."""
+def require_wrk(environment: Mapping[str, str] = os.environ) -> None:
+    """Says that it is missing and ends the program."""
     if shutil.which("wrk", path=environment.get("PATH")) is None:
         sys.exit("The load comes from wrk, which is not installed (Debian: apt-get install wrk).")
+
+
+def require(environment: Mapping[str, str] = os.environ) -> None:
+    """Says what is missing and ends the program."""
+    require_wrk(environment)
     if not PEER_PYTHON.exists():
         sys.exit("The peers' environment is missing: run this by `make bench`, which makes it.")

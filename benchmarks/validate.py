@@ -72,14 +72,9 @@ class Ours:
     """`make run` in a folder of its own; an account without minute budget; keys whose plan is never used up."""
 
     def __init__(self, started: ExitStack, folder: Path) -> None:
-        os.environ |= {"LIMITLY_DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "limitly_site.settings"}
-        for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"):
-            os.environ.pop(name, None)
-        port = stack.free_port()
-        command = [sys.executable, "-m", "limitly_site.supervisor"]
-        self._url = started.enter_context(stack.running(command, port, folder / "limitly.log", PORT=str(port)))
+        self._url = stack.make_run(started, folder)
         self._password = secrets.token_hex(8)
-        told = json.loads(_manage("shell", "-c", PREPARE.format(keys=KEYS, password=self._password)))
+        told = json.loads(stack.manage("shell", "-c", PREPARE.format(keys=KEYS, password=self._password)))
         self._bucket = told["bucket"]
         calls = [
             Call("/v1/validate", "Authorization", f"Bearer {told['access_key']}", json.dumps(BODY | {"api_key": key}))
@@ -102,14 +97,14 @@ class Ours:
 
     def _drained(self) -> None:
         """Until the worker has caught up: nobody is measured while it works for another's round."""
-        while int(_manage("shell", "-c", UNDRAINED.format(bucket=self._bucket))):
+        while int(stack.manage("shell", "-c", UNDRAINED.format(bucket=self._bucket))):
             time.sleep(0.5)
 
     def tell_ledger(self, calls: int) -> None:
         self._drained()
-        written = int(_manage("shell", "-c", WRITTEN))
+        written = int(stack.manage("shell", "-c", WRITTEN))
         # wrk counts answers: a call whose answer it did not wait for at a round's end is in the ledger besides.
-        print(f"\nledger: {written} decisions of {calls} answered calls; {_manage('check_ledger').strip()}")
+        print(f"\nledger: {written} decisions of {calls} answered calls; {stack.manage('check_ledger').strip()}")
         if written < calls:
             sys.exit("The ledger lacks decisions.")
 
@@ -138,17 +133,6 @@ WRITTEN = """
 from keys.models import Decision
 print(Decision.objects.filter(account_id__gt=1).count())
 """
-
-
-def _manage(*arguments: str) -> str:
-    quiet = ["--verbosity", "0"] if arguments[0] == "shell" else []
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments, *quiet],
-        cwd=stack.HERE.parent,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
 
 
 # --- peers --------------------------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def test_a_warm_report_costs_one_statement(ingest: Ingest, shop: Reporter) -> No
 def test_a_cold_report_looks_up_its_token_and_the_backlog(ingest: Ingest, shop: Reporter) -> None:
     with _counting_statements() as seen:
         ingest.post("/v1/traces", headers=shop.headers(), content=BODY)
-    assert sorted(seen) == ["COPY", "SELECT", "WITH"]
+    assert sorted(seen) == ["COPY", "SELECT", "SELECT"]
 
 
 def test_reports_that_come_at_once_share_a_statement(ingest: Ingest, shop: Reporter) -> None:
@@ -218,9 +218,9 @@ def test_validate_goes_on_while_the_inbox_is_locked(server: LiveServer, alice: T
         lock.execute("LOCK TABLE analytics_inboxreport IN ACCESS EXCLUSIVE MODE")
         report = sender.submit(httpx.post, f"{server.url}/v1/traces", headers=shop.headers(), content=BODY)
         wait_for_a_blocked_report()
-        answers = [httpx.post(f"{server.url}/v1/validate", headers=alice.headers, json=body) for _ in range(20)]
+        answers = [httpx.post(f"{server.url}/v1/validate", headers=alice.headers, json=body) for _ in range(5)]
         is_waiting = not report.done()
         lock.rollback()
         assert report.result().status_code == 200
     assert is_waiting
-    assert [answer.status_code for answer in answers] == [200] * 20
+    assert [answer.status_code for answer in answers] == [200] * 5

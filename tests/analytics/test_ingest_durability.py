@@ -15,6 +15,7 @@ import httpx
 import psycopg
 import pytest
 
+from analytics.ingest import inbox
 from analytics.models import InboxReport
 from tests.analytics.reporters import Ingest, Reporter, bodies, database, new_reporter, wait_for_a_blocked_report
 from tests.cast import Tenant
@@ -76,6 +77,24 @@ def test_a_killed_web_process_loses_nothing_that_it_answered(victim: LiveServer,
     assert [body for body in answered if filed[body] != 1] == []
 
 
+def test_who_waits_too_long_is_told_503_and_the_writer_goes_on(
+    ingest: Ingest, shop: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was under way may be in the inbox all the same; what still waited in line is not sent any more."""
+    assert ingest.post(shop.hub("sync"), content=b"warm").status_code == 202
+    monkeypatch.setattr(inbox, "ANSWER_WITHIN_S", 0.2)
+    with psycopg.connect(**database()) as lock:
+        lock.execute("LOCK TABLE analytics_inboxreport IN ACCESS EXCLUSIVE MODE")
+        under_way = ingest.portal.start_task_soon(ingest.send, shop.hub("sync"), {}, b"under way")
+        wait_for_a_blocked_report()
+        in_line = ingest.portal.start_task_soon(ingest.send, shop.hub("sync"), {}, b"in line")
+        assert [each.result().status_code for each in (under_way, in_line)] == [503, 503]
+        lock.rollback()
+    monkeypatch.undo()
+    assert ingest.post(shop.hub("sync"), content=b"after").status_code == 202
+    assert bodies() == [b"warm", b"under way", b"after"]
+
+
 def test_a_report_that_is_refused_takes_no_neighbour_along(ingest: Ingest, alice: Tenant) -> None:
     """Two wait for one statement; the app of the first is gone since its credential was looked up."""
     gone, stays = new_reporter(alice), new_reporter(alice)
@@ -134,5 +153,5 @@ def test_a_hundred_large_bodies_cost_less_than_64_mib(victim: LiveServer, shop: 
         statuses = Counter(senders.map(send, range(100)))
     assert watch.most_bytes - before < 64 * MIB
     assert set(statuses) <= {200, 503}
-    assert InboxReport.objects.count() - 20 == statuses[200] > 0
+    assert InboxReport.objects.count() - 20 >= statuses[200] > 0  # a slow disk may keep what it was late to confirm
     assert httpx.post(f"{victim.url}/v1/traces", headers=shop.headers(), content=b"after").status_code == 200

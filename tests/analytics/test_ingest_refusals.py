@@ -79,9 +79,9 @@ def test_otlp_without_a_live_token_is_401(api: ApiClient, shop: Reporter, shown:
 
 
 @pytest.mark.parametrize("client_id", ["6f1c2a52-0000-4000-8000-000000000000", "demo", "", "0"])
-@pytest.mark.parametrize("kind", HUB)
-def test_the_hub_without_a_known_client_id_is_404(api: ApiClient, shop: Reporter, kind: str, client_id: str) -> None:
-    _assert_of_the_hub(api.post(f"/v2/{client_id}/dev/{kind}", content=b"x"), 404, "NOT_FOUND")
+def test_the_hub_without_a_known_client_id_is_404(api: ApiClient, shop: Reporter, client_id: str) -> None:
+    for kind in HUB:
+        _assert_of_the_hub(api.post(f"/v2/{client_id}/dev/{kind}", content=b"x"), 404, "NOT_FOUND")
     assert not InboxReport.objects.exists()
 
 
@@ -95,13 +95,13 @@ def test_other_methods_are_405(api: ApiClient, shop: Reporter, method: str) -> N
     assert hub.headers["Allow"] == "POST"
 
 
-@pytest.mark.parametrize(
-    "path", ["/v2", "/v2/", "/v2/x", "/v2/{}/dev", "/v2/{}/dev/", "/v2/{}/dev/sync/", "/v2/{}/dev/nothing", "/v2/{}//"]
-)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_unknown_paths_of_the_hub_are_404_in_json(api: ApiClient, shop: Reporter, method: str, path: str) -> None:
-    answer = api.request(method, path.format(shop.app.client_id), follow_redirects=False)
-    _assert_of_the_hub(answer, 404, "NOT_FOUND")
+def test_unknown_paths_of_the_hub_are_404_in_json(api: ApiClient, shop: Reporter) -> None:
+    known = f"/v2/{shop.app.client_id}"
+    beside = [f"{known}{end}" for end in ("", "/dev", "/dev/", "/dev/sync/", "/dev/nothing", "//", "/a/b/sync")]
+    for path in ("/v2", "/v2/", "/v2/x", *beside):
+        for method in ("GET", "POST"):
+            _assert_of_the_hub(api.request(method, path, follow_redirects=False), 404, "NOT_FOUND")
+    assert not InboxReport.objects.exists()
 
 
 @pytest.mark.parametrize("path", ["/v1/traces/", "/v1/traces/x", "/v1/profiles", "/v1/Traces"])
