@@ -1,5 +1,7 @@
 """Which tables of analytics are partitioned, and for how long."""
 
+from datetime import datetime
+
 from keys.partitions import Partitions, Span
 
 REQUEST_LOGS = Partitions("analytics_requestlog")
@@ -15,3 +17,9 @@ REQUESTS = (REQUEST_LOGS, REQUEST_DETAILS, SPANS, APP_LOGS)
 MINUTES = (TRAFFIC_MINUTES, RESOURCE_MINUTES)
 QUARTERS = (TRAFFIC_QUARTERS, TRAFFIC_QUARTER_TOTALS)
 ALL = (*REQUESTS, *MINUTES, *QUARTERS)
+
+
+def traffic_kept_since(now: datetime, *, months: int) -> datetime:
+    """The oldest quarter hour that is kept: the start of the month that many months ago."""
+    month = now.year * 12 + now.month - 1 - months
+    return Span.MONTH.start_of(now).replace(year=month // 12, month=month % 12 + 1)

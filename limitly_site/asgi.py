@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db import connections
 from psycopg_pool import AsyncConnectionPool
 
+from analytics.api.streaming import Exports, is_export
 from keys.api.admission import Admission, App, error_answer
 from keys.validation.app import PATHS as VALIDATE_PATHS
 from keys.validation.app import Scope, Send, ValidateApp, send_answer
@@ -51,6 +52,7 @@ class Application:
         self._validate: ValidateApp | None = None
         self._admission: Admission | None = None
         self._django_slots = asyncio.Semaphore(settings.LIMITLY_DJANGO_CONCURRENCY)
+        self._exports = Exports(site, self._django_slots, at_once=settings.LIMITLY_EXPORTS_AT_ONCE)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Validate's own way is the shortest: each coroutine more is passed through at every turn."""
@@ -94,6 +96,9 @@ class Application:
 
     async def _call_django(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A thread of Django's is a request under way; more of them at once would only slow each other."""
+        if is_export(scope):
+            await self._exports(scope, receive, send)
+            return
         async with self._django_slots:
             await self._site(scope, receive, send)
 

@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 from rest_framework.views import APIView
 
-from analytics.api import views
+from analytics.api import openapi_exports, views
 from analytics.api.queries import ID_MAX, LIMIT_DEFAULT, LIMIT_MAX
 from analytics.api.serializers import AppSerializer, ConsumerSerializer, EndpointSerializer, TeamSerializer
 from analytics.paging import TOKEN_LENGTH
@@ -86,4 +86,5 @@ OPERATIONS: dict[type[APIView], dict[str, dict[str, Any]]] = {
             "responses": {200: _many(EndpointSerializer, "Endpoint")},
         }
     },
+    **openapi_exports.OPERATIONS,
 }

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from analytics.api import views
+from analytics.api import exports, views
 
 urlpatterns = [
     path("team", views.Team.as_view()),
     path("apps", views.AppList.as_view()),
     path("apps/<int:app_id>/consumers", views.ConsumerList.as_view()),
     path("apps/<int:app_id>/endpoints", views.EndpointList.as_view()),
+    path("apps/<int:app_id>/request-logs", exports.RequestLogExport.as_view()),
+    path("apps/<int:app_id>/request-logs/stream", exports.OldRequestLogExport.as_view()),
+    path("apps/<int:app_id>/metrics", exports.MetricsExport.as_view()),
 ]
