@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import connections
 from psycopg_pool import AsyncConnectionPool
 
+from analytics.api.streaming import Exports, is_export
 from analytics.ingest.app import IngestApp, answer_elsewhere
 from analytics.ingest.arrivals import is_ingest_path
 from keys.api.admission import Admission, App, error_answer
@@ -53,6 +54,7 @@ class Application:
         self._admission: Admission | None = None
         self._django_slots = asyncio.Semaphore(settings.LIMITLY_DJANGO_CONCURRENCY)
         self._ingest: IngestApp | None = None
+        self._exports = Exports(site, self._django_slots, at_once=settings.LIMITLY_EXPORTS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -106,6 +108,9 @@ class Application:
 
     async def _call_django(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A thread of Django's is a request under way; more of them at once would only slow each other."""
+        if is_export(scope):
+            await self._exports(scope, receive, send)
+            return
         async with self._django_slots:
             await self._site(scope, receive, send)
 

@@ -201,6 +201,8 @@ LIMITLY_WEB = environment.choice("LIMITLY_WEB", "all", ("all", "hot", "site"))
 LIMITLY_WEB_PROCESSES = environment.integer("LIMITLY_WEB_PROCESSES", 1, at_least=1, at_most=64)
 LIMITLY_WORKERS = environment.integer("LIMITLY_WORKERS", 2, at_least=1, at_most=64)
 LIMITLY_DJANGO_CONCURRENCY = environment.integer("LIMITLY_DJANGO_CONCURRENCY", 8, at_least=1, at_most=64)
+# Exports that are streamed at once, by one access key at most half of them; each takes a slot only while it reads.
+LIMITLY_EXPORTS_AT_ONCE = environment.integer("LIMITLY_EXPORTS_AT_ONCE", 4, at_least=1, at_most=64)
 # Bodies larger than this are refused outside validate (contract: 1 MiB).
 LIMITLY_BODY_MAX_BYTES = 1_048_576
 DATA_UPLOAD_MAX_MEMORY_SIZE = LIMITLY_BODY_MAX_BYTES

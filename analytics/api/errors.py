@@ -1,5 +1,6 @@
 """Errors as Apitally's clients read them: `detail` is a sentence, or a list of places and what is wrong there."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -24,21 +25,25 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response:
         error = Unprocessable({"next_token": [str(error)]})
     if isinstance(error, ValidationError):
         place = error.place if isinstance(error, Unprocessable) else "body"
-        found = [_found(place, name, said) for name, said in _by_field(error.detail)]
+        found = [_found([place, *names], said) for names, said in _by_place(error.detail)]
         shape = {"error": found[0]["msg"], "code": "VALIDATION_ERROR", "detail": found}
         return Response(shape, status=422)
     return answer_limitly(error, context)
 
 
-def _found(place: str, name: str, said: Any) -> dict[str, Any]:
-    return {"loc": [place, name] if name else [place], "msg": str(said), "type": getattr(said, "code", "invalid")}
+def _found(place: list[str], said: Any) -> dict[str, Any]:
+    return {"loc": place, "msg": str(said), "type": getattr(said, "code", "invalid")}
 
 
-def _by_field(detail: Any) -> list[tuple[str, Any]]:
+def _by_place(detail: Any) -> Iterator[tuple[list[str], Any]]:
+    """What is said, with the names that lead to it: the detail of a field within a field is nested as they are."""
     if isinstance(detail, dict):
-        return [
-            ("" if name == "non_field_errors" else str(name), said)
-            for name, sayings in detail.items()
-            for said in (sayings if isinstance(sayings, list) else [sayings])
-        ]
-    return [("", said) for said in detail]
+        for name, inner in detail.items():
+            here = [] if name == "non_field_errors" else [str(name)]
+            for names, said in _by_place(inner):
+                yield [*here, *names], said
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _by_place(inner)
+    else:
+        yield [], detail

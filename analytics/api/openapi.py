@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 from rest_framework.views import APIView
 
-from analytics.api import views
+from analytics.api import exports, openapi_exports, views
 from analytics.api.queries import (
     ID_MAX,
     INTERVALS,
@@ -137,4 +137,6 @@ OPERATIONS: dict[type[APIView], dict[str, dict[str, Any]]] = {
             "responses": {200: RequestDetailsShape},
         }
     },
+    **openapi_exports.OPERATIONS,
+    exports.RequestLogs: {},  # both are told above, of the views that it is made of
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from analytics.api import views
+from analytics.api import exports, views
 
 urlpatterns = [
     path("team", views.Team.as_view()),
@@ -10,7 +10,9 @@ urlpatterns = [
     path("apps/<int:app_id>/consumers", views.ConsumerList.as_view()),
     path("apps/<int:app_id>/endpoints", views.EndpointList.as_view()),
     path("apps/<int:app_id>/traffic", views.Traffic.as_view()),
-    path("apps/<int:app_id>/request-logs", views.RequestLogList.as_view()),
+    path("apps/<int:app_id>/metrics", exports.MetricsExport.as_view()),
+    path("apps/<int:app_id>/request-logs", exports.RequestLogs.as_view()),
     path("apps/<int:app_id>/request-log", views.OldRequestLogList.as_view()),
+    path("apps/<int:app_id>/request-logs/stream", exports.OldRequestLogExport.as_view()),
     path("apps/<int:app_id>/request-logs/<str:request_uuid>", views.RequestLogDetail.as_view()),
 ]

@@ -1,4 +1,4 @@
-"""Hours and days of any zone tile time; the zones whose clocks are hardest to follow among them."""
+"""Hours, days and months of any zone tile time; the zones whose clocks are hardest to follow among them."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.periods import QUARTER, Interval, TimePeriod, periods
+from analytics.periods import EPOCH, MINUTE, QUARTER, Interval, TimePeriod, periods, whole
 
 ZONES = [
     "UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "America/Havana", "Atlantic/Azores", "Africa/Cairo",
@@ -33,12 +33,19 @@ def list_of(start: datetime, end: datetime, interval: Interval, zone: str) -> li
     return list(periods(start, end, interval=interval, zone=ZoneInfo(zone)))
 
 
-@given(
-    instants, st.timedeltas(timedelta(seconds=1), timedelta(days=40)), st.sampled_from(ZONES), st.sampled_from(Interval)
+LENGTHS = {Interval.MINUTE: timedelta(hours=3), Interval.MONTH: timedelta(days=400)}
+lengths = st.sampled_from(Interval).flatmap(
+    lambda interval: st.tuples(
+        st.just(interval), st.timedeltas(timedelta(seconds=1), LENGTHS.get(interval, timedelta(days=40)))
+    )
 )
+
+
+@given(instants, lengths, st.sampled_from(ZONES))
 def test_periods_tile_the_range_and_hold_its_ends(
-    start: datetime, length: timedelta, zone: str, interval: Interval
+    start: datetime, asked: tuple[Interval, timedelta], zone: str
 ) -> None:
+    interval, length = asked
     found = list_of(start, start + length, interval, zone)
     assert found[0].start <= start < found[0].end
     assert found[-1].start < start + length <= found[-1].end
@@ -67,6 +74,35 @@ def test_every_quarter_hour_of_an_hour_shows_one_hour_at_one_offset(instant: dat
     ]
     assert {(each.hour, each.utcoffset()) for each in quarters} == {(quarters[0].hour, quarters[0].utcoffset())}
     assert hour.end - hour.start <= HOURS
+
+
+@given(instants, st.sampled_from(ZONES))
+def test_a_month_is_the_days_of_one_calendar_month(instant: datetime, zone: str) -> None:
+    (month,) = list_of(instant, instant + timedelta(microseconds=1), Interval.MONTH, zone)
+    days = list_of(month.start, month.end, Interval.DAY, zone)
+    local = ZoneInfo(zone)
+    names = [(day.start + timedelta(hours=12)).astimezone(local) for day in days]
+    assert (days[0].start, days[-1].end) == month
+    assert {(name.year, name.month) for name in names} == {
+        (instant.astimezone(local).year, instant.astimezone(local).month)
+    }
+    assert [name.day for name in names] == list(range(1, len(days) + 1))
+
+
+def test_months_begin_at_midnight_of_the_zone() -> None:
+    found = list_of(at("2026-03-31T20:00"), at("2026-04-01T05:00"), Interval.MONTH, "America/New_York")
+    assert [(month.start, month.end) for month in found] == [
+        (at("2026-03-01T05:00"), at("2026-04-01T04:00")),
+        (at("2026-04-01T04:00"), at("2026-05-01T04:00")),
+    ]
+
+
+@given(instants, st.timedeltas(timedelta(seconds=1), timedelta(days=1)), st.sampled_from([MINUTE, QUARTER]))
+def test_a_whole_period_is_the_shortest_of_its_grain(start: datetime, length: timedelta, grain: timedelta) -> None:
+    found = whole(start, start + length, grain=grain)
+    assert found.start <= start < found.start + grain
+    assert found.end - grain < start + length <= found.end
+    assert (found.start - EPOCH) % grain == (found.end - EPOCH) % grain == timedelta()
 
 
 @pytest.mark.parametrize(("zone", "changes"), CHANGES.items())

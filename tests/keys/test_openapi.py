@@ -37,7 +37,7 @@ def test_the_document_names_every_operation_of_the_contract(api: ApiClient) -> N
     document = answer.json()
     operations = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
     assert document["openapi"].startswith("3.1")
-    assert len(operations) == 33
+    assert len(operations) == 35
     assert {"POST /v1/validate", "PUT /v1/plans/{plan_id}", "GET /v1/users/{user_id}/requests"} <= operations
 
 
@@ -64,7 +64,7 @@ def test_every_operation_survives_fuzzing_and_answers_by_its_schema(
             operation = result.ok()  # type: ignore[union-attr]  # an Err fails the test, as it should
             tried += 1
             _fuzz(operation, mode, Sent(server.url, session, alice, _real_ids(alice)))
-    assert tried == 33
+    assert tried == 35
 
 
 @dataclass(frozen=True, slots=True)

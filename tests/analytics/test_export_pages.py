@@ -1,0 +1,180 @@
+"""Request logs in their thousands: read in bounded pages, in flat memory, by indexes, while more arrive."""
+
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import psutil
+import pytest
+from django.db import connection
+
+from analytics.exports import request_export
+from analytics.exports.request_export import NARROW, WIDE, RequestExport, pages_of, read_request_export
+from analytics.exports.writing import Page, ndjson
+from analytics.models import Endpoint, Environment, RequestSource
+from analytics.partitions import REQUEST_DETAILS, REQUEST_LOGS
+from tests.analytics import filed
+from tests.cast import Tenant, new_tenant
+from tests.queries import counting_queries
+
+pytestmark = pytest.mark.django_db
+START = datetime(2026, 6, 1, tzinfo=UTC)
+NUMBER, DAYS = 100_000, 5
+NOW = START + DAYS * timedelta(days=1)
+REQUESTS = """
+INSERT INTO analytics_requestlog (app_id, at, uuid, environment_id, endpoint_id, consumer_id, source, status_code, url,
+                                  request_size_bytes, response_size_bytes, response_time_ms, country)
+SELECT %s, %s + n * %s::interval, md5(n::text)::uuid, %s, %s, n %% 100, %s, CASE WHEN n = %s THEN 500 ELSE 200 END,
+       'https://shop.example.com/things/' || n, 0, n, 1, ''
+  FROM generate_series(0, %s - 1) AS n
+"""
+DETAILS = """
+INSERT INTO analytics_requestdetail (app_id, at, uuid, request_headers, response_headers, request_body, server_span_id)
+SELECT app_id, at, uuid, '[["n", "1"]]', '[]', repeat('x', %s), '' FROM analytics_requestlog
+"""
+
+
+def shop_with(number: int, *, of: Tenant | None = None, body_length: int = 100) -> Environment:
+    """So many requests over five days, numbered by their sizes; the twentieth of the last failed."""
+    environment = filed.observe(of or new_tenant("Alice"))
+    endpoint = filed.endpoint(environment.app, "GET /things/{id}")
+    for table in (REQUEST_LOGS, REQUEST_DETAILS):
+        table.make(START + day * timedelta(days=1) for day in range(DAYS))
+    step, source = f"{DAYS * 86_400_000_000 // number} microseconds", RequestSource.REPORT.value
+    told: list[Any] = [environment.app_id, START, step, environment.pk, endpoint.pk, source, number - 20, number]
+    with connection.cursor() as cursor:
+        cursor.execute(REQUESTS, told)
+        cursor.execute(DETAILS, [body_length])
+        cursor.execute(
+            "ANALYZE analytics_requestlog, analytics_requestdetail, analytics_endpoint, analytics_environment"
+        )
+    return environment
+
+
+def asked(**more: object) -> RequestExport:
+    return read_request_export({"since": START.isoformat()} | more, now=NOW)
+
+
+def only(field: str, value: object) -> list[dict[str, object]]:
+    return [{"field": field, "op": "eq", "value": value}]
+
+
+class Ascending:
+    """Whether rows come in the order in which they were numbered, each once; those without a number are arrivals."""
+
+    def __init__(self) -> None:
+        self.numbered = self.arrivals = 0
+
+    def take(self, page: Page) -> None:
+        for row in page.rows:
+            if row["response_size_bytes"] == NUMBER:
+                self.arrivals += 1
+            else:
+                assert row["response_size_bytes"] == self.numbered
+                self.numbered += 1
+
+
+def test_a_hundred_thousand_rows_come_once_in_flat_memory_while_others_arrive() -> None:
+    shop, taken = shop_with(NUMBER), Ascending()
+    endpoint, resident = Endpoint.objects.get(), []
+    with counting_queries() as queries:
+        for number, page in enumerate(pages_of(asked(), shop.app)):
+            ndjson(page.rows)
+            taken.take(page)
+            assert len(page.rows) <= NARROW.held
+            resident.append(resident_bytes())
+            if number in (10, 50):  # one behind what was read, and one ahead
+                times = [START + number * timedelta(minutes=1), NOW - number * timedelta(minutes=1)]
+                filed.file_rows(filed.request(shop, endpoint, at, response_size_bytes=NUMBER) for at in times)
+    assert (taken.numbered, taken.arrivals) == (NUMBER, 2)
+    assert len([query for query in queries if "row_number()" in query]) == NUMBER / NARROW.held + 1
+    assert max(resident) - resident[10] < 16 * 2**20  # all rows together would be ten times as much
+
+
+def resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def test_large_details_make_small_pages() -> None:
+    """A body may have 50,000 bytes: a hundred of them at a time, of however many that are wanted."""
+    shop = shop_with(1_500, body_length=50_000)
+    export = asked(fields=["request_body_json", "request_headers"], limit=950)
+    tracemalloc.start()
+    sizes = [(len(page.rows), len(ndjson(page.rows))) for page in pages_of(export, shop.app)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [held for held, _ in sizes] == [WIDE.held] * 9 + [50]
+    assert max(written for _, written in sizes) < WIDE.held * 51_000
+    assert peak < 30 * 2**20
+
+
+def test_what_matches_little_is_looked_for_in_bounded_pages() -> None:
+    shop = shop_with(30_000)
+    export = asked(filters=only("status_code", 500))
+    with counting_queries() as queries:
+        pages = list(pages_of(export, shop.app))
+    assert [row["response_size_bytes"] for page in pages for row in page.rows] == [29_980]
+    assert len(pages) == 30_000 / NARROW.examined + 1
+    assert len(queries) == len(pages) + 2
+    assert [page.read_up_to for page in pages] == sorted({page.read_up_to for page in pages})
+    sample = asked(sample=100, filters=only("consumer_id", 7))
+    with counting_queries() as queries:
+        rows = [row for page in pages_of(sample, shop.app) for row in page.rows]
+    assert 70 <= len(rows) <= 130  # about four standard deviations around 100, of 300
+    assert len(queries) == 2 * len(pages) + 2  # for all are counted first
+
+
+VARIANTS: list[dict[str, object]] = [
+    {},
+    {"filters": only("status_code", 500)},
+    {"filters": only("path", "/nothing")},
+    {"filters": only("response_body_json", "nothing")},
+    {"fields": ["request_headers", "request_body_json"], "limit": 2_500},
+    {"sample": 100},
+    {"sample": 0.001, "filters": [{"field": "url", "op": "ilike", "value": "%7%"}]},
+]
+
+
+def test_no_page_scans_a_table() -> None:
+    shop = shop_with(NUMBER)
+    for more in VARIANTS:
+        with statements() as seen:
+            for _ in pages_of(asked(**more), shop.app):
+                pass
+        assert len(seen) > 10
+        for statement in (seen[0], seen[len(seen) // 2], seen[-1]):
+            assert_by_index(*statement)
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, Any]]]:
+    """The statements of pages, with their arguments."""
+    seen: list[tuple[str, Any]] = []
+    fetch = request_export._fetch
+
+    def recording(sql: str, arguments: Any) -> Any:
+        seen.append((sql, arguments))
+        return fetch(sql, arguments)
+
+    with patch.object(request_export, "_fetch", recording):
+        yield seen
+
+
+def assert_by_index(sql: str, arguments: Any) -> None:
+    """Nothing of the large tables is scanned, and no more rows are looked at than a page may examine."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", arguments)
+        ((plan,),) = cursor.fetchone()
+    for node in nodes(plan["Plan"]):
+        if node.get("Relation Name", "").startswith("analytics_request"):
+            assert "Index" in node["Node Type"], node
+            assert node["Actual Rows"] * node["Actual Loops"] <= NARROW.examined + 1, node
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
