@@ -2,12 +2,15 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, ServiceDesk, staff_of
@@ -16,13 +19,18 @@ from analytics.models import (
     App,
     Consumer,
     ConsumerGroup,
+    DroppedItems,
     Endpoint,
     Environment,
+    InboxReport,
+    Instance,
     KeyBinding,
     PathOverride,
+    RejectedReport,
     Source,
     WriteToken,
 )
+from analytics.rollup.unused import dropped_items, rejected_reports
 from analytics.sources import with_source
 
 
@@ -164,3 +172,72 @@ class PathOverrideAdmin(Desk):
         else:
             made = services.create_path_override(obj.app, template=obj.template, by=staff_of(request))
             obj.__dict__.update(made.__dict__)
+
+
+# What SDKs told. These tables may be large: lists are in the order of a key, and searched in none of their texts.
+
+
+class UnusedDesk(ReadOnlyDesk):
+    """What could not be used; above it, how much that was in the last day, by reason."""
+
+    count: Callable[[datetime], Counter[str]]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        counts = self.count(timezone.now()).most_common()
+        told = ", ".join(f"{count} × {reason}" for reason, count in counts) or "nothing"
+        return super().changelist_view(request, (extra_context or {}) | {"subtitle": f"In the last day: {told}"})
+
+
+@admin.register(InboxReport)
+class InboxReportAdmin(ReadOnlyDesk):
+    list_display = ("id", "app", "kind", "environment", "attempts", "received_at")
+    list_select_related = ("app",)
+    fields = ("app", "kind", "environment", "message_id", "is_json", "attempts", "received_at")
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InboxReport]:
+        return super().get_queryset(request).defer("body")
+
+
+@admin.register(RejectedReport)
+class RejectedReportAdmin(UnusedDesk):
+    count = staticmethod(rejected_reports)
+    list_display = ("id", "app", "kind", "environment", "reason", "size_bytes", "received_at")
+    list_select_related = ("app",)
+    fields = (
+        "app",
+        "kind",
+        "environment",
+        "reason",
+        "explanation",
+        "size_bytes",
+        "received_at",
+        "created_at",
+        "beginning",
+    )
+    readonly_fields = ("beginning",)
+    personal_fields = ("explanation", "beginning")
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RejectedReport]:
+        return super().get_queryset(request).defer("body")
+
+    @admin.display(description="its first 64 KiB")
+    def beginning(self, rejected: RejectedReport) -> str:
+        return bytes(rejected.body).decode(errors="backslashreplace")
+
+
+@admin.register(DroppedItems)
+class DroppedItemsAdmin(UnusedDesk):
+    count = staticmethod(dropped_items)
+    list_display = ("hour", "app", "kind", "reason", "items")
+    list_select_related = ("app",)
+    ordering = ("-id",)
+
+
+@admin.register(Instance)
+class InstanceAdmin(ReadOnlyDesk):
+    list_display = ("identifier", "environment", "client", "started_at", "last_seen_at")
+    list_select_related = ("environment__app",)
+    fields = ("identifier", "environment", "client", "versions", "metric_scope", "started_at", "last_seen_at")
+    ordering = ("-id",)

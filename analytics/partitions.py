@@ -19,6 +19,11 @@ QUARTERS = (TRAFFIC_QUARTERS, TRAFFIC_QUARTER_TOTALS)
 ALL = (*REQUESTS, *MINUTES, *QUARTERS)
 
 
+def make_ahead(now: datetime) -> int:
+    """Today's and the next week's of all of them; how many it made."""
+    return sum(partitions.make_ahead(now) for partitions in ALL)
+
+
 def traffic_kept_since(now: datetime, *, months: int) -> datetime:
     """The oldest quarter hour that is kept: the start of the month that many months ago."""
     month = now.year * 12 + now.month - 1 - months

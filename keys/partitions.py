@@ -1,6 +1,6 @@
 """The partitions of large tables, by day or month: made ahead, looked up, dropped when their time is over."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -16,6 +16,7 @@ ATTACHED = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
  WHERE i.inhparent = %s::regclass ORDER BY 1
 """
+ABSENT = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL"
 # Any number that nobody else here uses: makers of partitions wait for each other.
 ADVISORY_LOCK = 5_108_001
 
@@ -56,7 +57,7 @@ class Partitions:
         with transaction.atomic(durable=not connection.in_atomic_block), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
             for start in sorted(set(starts) - set(self._attached())):
-                name, end = self._name(start), self.span.next_after(start)
+                name, end = self.name(start), self.span.next_after(start)
                 cursor.execute(CREATE.format(table=self.table, name=name))
                 cursor.execute(ATTACH.format(table=self.table, name=name, start=start.isoformat(), end=end.isoformat()))
                 made += 1
@@ -69,7 +70,7 @@ class Partitions:
     def drop_before(self, oldest_kept: datetime) -> list[str]:
         """Drops the partitions that lie wholly before; their names."""
         bound = self.span.start_of(oldest_kept)
-        doomed = [self._name(start) for start in self._attached() if start < bound]
+        doomed = [self.name(start) for start in self._attached() if start < bound]
         with connection.cursor() as cursor:
             for name in doomed:
                 cursor.execute(f"DROP TABLE {name}")
@@ -84,7 +85,7 @@ class Partitions:
             cursor.execute(ATTACHED, [self.table])
             return [self._start(name) for (name,) in cursor.fetchall()]
 
-    def _name(self, start: datetime) -> str:
+    def name(self, start: datetime) -> str:
         return f"{self.table}_{start.strftime(self.span.value)}"
 
     def _start(self, name: str) -> datetime:
@@ -95,6 +96,19 @@ class Partitions:
         while start <= last:
             yield start
             start = self.span.next_after(start)
+
+
+def lacking_among(wanted: Mapping[Partitions, Iterable[datetime]]) -> dict[Partitions, set[datetime]]:
+    """Of several tables, the starts of those that would hold these moments and are not there. One SELECT."""
+    starts = {each: {each.span.start_of(moment) for moment in moments} for each, moments in wanted.items()}
+    names = {each.name(start): (each, start) for each in starts for start in starts[each]}
+    lacking: dict[Partitions, set[datetime]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(ABSENT, [list(names)])
+        for (name,) in cursor.fetchall():
+            each, start = names[name]
+            lacking.setdefault(each, set()).add(start)
+    return lacking
 
 
 DECISIONS = Partitions("keys_decision")

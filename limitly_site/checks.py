@@ -76,6 +76,7 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> list[
 
 
 def connections_needed() -> int:
-    """At most, of one `make run`: web processes with their pools, fills and ingest, a worker's children, commands."""
+    """At most, of one `make run`: web processes with their pools, fills and ingest, workers' children, commands."""
     web = settings.LIMITLY_WEB_POOL + settings.LIMITLY_FILL_CONNECTIONS + settings.LIMITLY_INGEST_CONNECTIONS
-    return int(settings.LIMITLY_WEB_PROCESSES * web + settings.LIMITLY_WORKERS + SPARE_CONNECTIONS)
+    workers = settings.LIMITLY_WORKERS + settings.LIMITLY_REPORT_WORKERS
+    return int(settings.LIMITLY_WEB_PROCESSES * web + workers + SPARE_CONNECTIONS)

@@ -200,6 +200,7 @@ LIMITLY_COUNTRY_DATABASE = environment.text("LIMITLY_COUNTRY_DATABASE")
 LIMITLY_WEB = environment.choice("LIMITLY_WEB", "all", ("all", "hot", "site"))
 LIMITLY_WEB_PROCESSES = environment.integer("LIMITLY_WEB_PROCESSES", 1, at_least=1, at_most=64)
 LIMITLY_WORKERS = environment.integer("LIMITLY_WORKERS", 2, at_least=1, at_most=64)
+LIMITLY_REPORT_WORKERS = environment.integer("LIMITLY_REPORT_WORKERS", 1, at_least=1, at_most=64)
 LIMITLY_DJANGO_CONCURRENCY = environment.integer("LIMITLY_DJANGO_CONCURRENCY", 8, at_least=1, at_most=64)
 # Exports that are streamed at once, by one access key at most half of them; each takes a slot only while it reads.
 LIMITLY_EXPORTS_AT_ONCE = environment.integer("LIMITLY_EXPORTS_AT_ONCE", 4, at_least=1, at_most=64)
@@ -212,6 +213,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ROUTES = {
     "keys.tasks.drain_events": {"queue": "ledger"},
+    "analytics.tasks.ingest_reports": {"queue": "reports"},
     "analytics.tasks.fold_decisions": {"queue": "reports"},
 }
 CELERY_TIMEZONE = "UTC"
@@ -234,6 +236,17 @@ CELERY_BEAT_SCHEDULE = {
     },
     "prune_decisions": {
         "task": "keys.tasks.prune_decisions",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
+    "ingest_reports": {"task": "analytics.tasks.ingest_reports", "schedule": 1.0, "options": {"expires": 5}},
+    "make_partitions_of_analytics": {
+        "task": "analytics.tasks.make_partitions",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
+    "prune_analytics": {
+        "task": "analytics.tasks.prune_analytics",
         "schedule": 3600.0,
         "options": {"expires": 600},
     },

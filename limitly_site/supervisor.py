@@ -1,4 +1,4 @@
-"""What `make run` is: the stores held, the database ready, then web, worker and beat kept running until Ctrl-C."""
+"""What `make run` is: the stores held, the database ready, then web, workers and beat kept running until Ctrl-C."""
 
 import os
 import signal
@@ -34,6 +34,10 @@ LAST_LINES = 15
 WORKER_NICENESS = 5
 # Who tries Limitly out shall see his app's reports within seconds, unless the environment says otherwise.
 EXPORT_INTERVAL_S = "5"
+# Reports wait in the inbox without harm, and have a worker of their own, so that the ledger never waits for them.
+REPORTS_NICENESS = 10
+# Kilobytes of resident memory above which a child is replaced when its task is done.
+REPORTS_MEMORY_KB = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +172,20 @@ def web_command(host: str, port: int, *, processes: int = 1) -> tuple[str, ...]:
     return (sys.executable, *server.split(), *connection.split(), *ending.split(), *quiet.split())
 
 
-def services(host: str, port: int, *, web_processes: int, workers: int) -> list[Service]:
+def services(host: str, port: int, *, web_processes: int, workers: int, report_workers: int) -> list[Service]:
     python = sys.executable
     celery = "-m celery --quiet -A limitly_site"
-    worker = f"{celery} worker --queues ledger,celery --concurrency {workers} --loglevel WARNING --without-mingle"
+    worker = f"{celery} worker --loglevel WARNING --without-mingle"
+    ledger = f"{worker} --hostname ledger@%h --queues ledger,celery --concurrency {workers}"
+    reports = f"{worker} --hostname reports@%h --queues reports --concurrency {report_workers}"
+    reports += f" --max-memory-per-child {REPORTS_MEMORY_KB}"
     beat = f"{celery} beat --loglevel WARNING"
     # As root, as in a container, the worker would say at length that it should not be.
     unasked = ("-W", "ignore:You're running the worker")
     return [
         Service("web", web_command(host, port, processes=web_processes)),
-        Service("worker", (python, *unasked, *worker.split()), WORKER_NICENESS),
+        Service("worker", (python, *unasked, *ledger.split()), WORKER_NICENESS),
+        Service("ingest", (python, *unasked, *reports.split()), REPORTS_NICENESS),
         Service("beat", (python, *beat.split())),
     ]
 
@@ -207,8 +215,13 @@ def _run(host: str, port: int) -> int:
         if first_start.returncode:
             return first_start.returncode
         threading.Thread(target=_announce, args=(host, port), daemon=True).start()
-        web_processes, workers = settings.LIMITLY_WEB_PROCESSES, settings.LIMITLY_WORKERS
-        started = services(host, port, web_processes=web_processes, workers=workers)
+        started = services(
+            host,
+            port,
+            web_processes=settings.LIMITLY_WEB_PROCESSES,
+            workers=settings.LIMITLY_WORKERS,
+            report_workers=settings.LIMITLY_REPORT_WORKERS,
+        )
         return Supervisor(started, out=sys.stdout).run()
 
 

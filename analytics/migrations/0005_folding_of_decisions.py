@@ -13,7 +13,7 @@ UNBOUND = "ALTER TABLE analytics_endpoint DROP CONSTRAINT endpoint_expected_stat
 
 
 class Migration(migrations.Migration):
-    dependencies = [("analytics", "0003_partitioned_observations")]
+    dependencies = [("analytics", "0004_words_have_times")]
 
     operations = [
         migrations.AddField(

@@ -194,6 +194,9 @@ class Endpoint(models.Model):
     )
     summary = models.CharField(max_length=256, blank=True, default="")
     description = models.TextField(blank=True, default="")
+    told_at = models.DateTimeField(
+        null=True, editable=False, help_text="Of summary and description: an older word changes nothing."
+    )
     environments = models.ManyToManyField(
         Environment, blank=True, related_name="endpoints", help_text="Where it was announced or called."
     )

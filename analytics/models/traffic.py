@@ -176,6 +176,7 @@ class ResourceMinute(models.Model):
     environment_id = models.BigIntegerField()
     minute = models.DateTimeField()
     instance_id = models.BigIntegerField()
+    at = models.DateTimeField(help_text="When it was told; of one minute the last word stays.")
     cpu_percent = models.FloatField(null=True)
     memory_bytes = models.BigIntegerField(null=True)
 

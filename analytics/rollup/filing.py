@@ -1,122 +1,171 @@
-"""A MINIMAL STAND-IN, to be discarded when the real roll-up is merged: it files what decisions are told by, no more.
+"""From observations to tables: what reports and decisions say of one app, filed in the caller's transaction.
 
-Same signature, same tables; row by row, without limits, histograms, quarters and totals.
+The tables are written in one order, each table's rows in the order of its key, under the app's turn (locking). What
+comes in whatever order, in whatever batches, ends in the same tables; what may end otherwise says so where it does.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
-from analytics.countries import country_of
-from analytics.models import (
-    App,
-    Consumer,
-    Endpoint,
-    Environment,
-    Record,
-    RequestLog,
-    SourceQuarter,
-    TrafficMinute,
-)
-from analytics.observations import Call, Observed
-from analytics.partitions import REQUEST_LOGS, TRAFFIC_MINUTES
+from analytics.models import App, Record
+from analytics.observations import Call, Observed, Request, Traffic
+from analytics.rollup import consumers, cumulative, descriptions, errors, instances, merging, resources, source_facts
+from analytics.rollup import request_writing as requests
+from analytics.rollup import traffic_writing as traffic
 from analytics.rollup.announcing import announce
-from analytics.rollup.judging import judge, quarter_of
-from analytics.rollup.partitioning import LacksPartitions
+from analytics.rollup.locking import wait_for_turn
+from analytics.rollup.merging import Cell, Sums
+from analytics.rollup.partitioning import require_partitions
+from analytics.rollup.placing import Placed, place
+from analytics.rollup.resolving import Ids, Resolver
+from analytics.rollup.source_facts import Fact
+
+TOO_MANY: Final = "too_many"  # more requests or bytes than any app has in a minute
 
 
 def file_observed(app: App, observed: Sequence[Observed], *, now: datetime) -> Counter[str]:
-    changed: list[tuple[int, Record, datetime]] = []
-    _require_partitions(observed)
-    for each in observed:
-        environment, _ = Environment.objects.get_or_create(app=app, name=each.environment)
-        for told in each.consumers:
-            Consumer.objects.update_or_create(
-                app=app, identifier=told.identifier, defaults={"name": told.name} if told.name else {}
-            )
-        named = [Call(told.method, told.path, 0) for startup in each.startups for told in startup.endpoints]
-        announce(_endpoint(app, call).pk for call in named)
-        _file_traffic(app, environment, each, changed)
-        _file_requests(app, environment, each, changed)
-    judge(changed, now=now)
-    return Counter()
+    """Files all of it, once for each call; how many items were left out, by reason.
+
+    Waits while the app is filed by another transaction. Costs about thirty statements, however much it is.
+    Errors: LacksPartitions (roll back, and try again by `partitioning.making_partitions`).
+    """
+    return sum(file_each(app, observed, now=now), Counter())
 
 
-def _require_partitions(observed: Sequence[Observed]) -> None:
-    lacking = {
-        TRAFFIC_MINUTES: TRAFFIC_MINUTES.lacking_of(told.at for each in observed for told in each.traffic),
-        REQUEST_LOGS: REQUEST_LOGS.lacking_of(request.at for each in observed for request in each.requests),
-    }
-    if any(lacking.values()):
-        raise LacksPartitions(lacking)
+def file_each(app: App, observed: Sequence[Observed], *, now: datetime) -> list[Counter[str]]:
+    """The same; what was left out of each."""
+    dropped: list[Counter[str]] = [Counter() for _ in observed]
+    with connection.cursor() as cursor:
+        wait_for_turn(cursor, app.pk)
+        resolver = Resolver(cursor, app.pk, now=now)
+        placed = place(resolver, observed, dropped)
+        instances.meet(cursor, placed, resolver, now=now)
+        counted = [*_countable(placed), *cumulative.file_points(cursor, app.pk, placed, now=now)]
+        _require_partitions(placed, counted)
+        ids = _resolve(resolver, placed, counted)
+        minutes = merging.merge((_cell_of(each, its, ids), each) for its, each in counted)
+        quarters = merging.by_quarter(minutes)
+        traffic.write(cursor, app.pk, minutes=minutes, quarters=quarters, totals=merging.of_all_consumers(quarters))
+        _file_requests(cursor, app.pk, placed, ids)
+        _file_words(cursor, app.pk, placed, ids)
+        consumers.update_called(cursor, _calls_of_consumers(placed, counted, ids))
+        source_facts.file_facts(cursor, _facts(placed, quarters), now=now)
+    return dropped
 
 
-def _file_traffic(
-    app: App, environment: Environment, observed: Observed, changed: list[tuple[int, Record, datetime]]
-) -> None:
-    for told in observed.traffic:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT nextval('analytics_trafficminute_id')")
-            (number,) = cursor.fetchone()
-        TrafficMinute.objects.create(
-            app_id=app.pk,
-            minute=told.at.replace(second=0, microsecond=0),
-            id=number,
-            environment_id=environment.pk,
-            endpoint_id=_endpoint(app, told.call).pk,
-            status_code=told.call.status_code,
-            consumer_id=_consumer_id(app, told.call) or 0,
-            source=told.source,
-            requests=told.requests,
-            bytes_received=told.bytes_received,
-            bytes_sent=told.bytes_sent,
-        )
-        _speak(environment, Record.TRAFFIC, told.at, told.source, changed)
+def _countable(placed: Sequence[Placed]) -> Iterator[tuple[Placed, Traffic]]:
+    for its in placed:
+        for each in its.traffic:
+            if merging.is_countable(each):
+                yield its, each
+            else:
+                its.dropped[TOO_MANY] += 1
 
 
-def _file_requests(
-    app: App, environment: Environment, observed: Observed, changed: list[tuple[int, Record, datetime]]
-) -> None:
-    for request in observed.requests:
-        RequestLog.objects.create(
-            uuid=request.uuid,
-            app_id=app.pk,
-            at=request.at,
-            environment_id=environment.pk,
-            endpoint_id=_endpoint(app, request.call).pk,
-            consumer_id=_consumer_id(app, request.call),
-            source=request.source,
-            status_code=request.call.status_code,
-            url=request.url,
-            request_size_bytes=request.request_size_bytes,
-            response_size_bytes=request.response_size_bytes,
-            response_time_ms=request.response_time_ms,
-            client_ip=request.client_ip,
-            country=country_of(request.client_ip),
-        )
-        _speak(environment, Record.REQUEST_LOG, request.at, request.source, changed)
+def _resolve(resolver: Resolver, placed: Sequence[Placed], counted: Sequence[tuple[Placed, Traffic]]) -> Ids:
+    """Everything that is named, and in which environments endpoints were seen."""
+    names: dict[tuple[str, str], set[int]] = {}
+    identifiers: set[str | None] = set()
+    for its, call in _calls(placed, counted):
+        names.setdefault((call.method, call.path), set()).add(its.environment_id)
+        identifiers.add(call.consumer)
+    told = [word for its in placed for word in its.said.consumers]
+    identifiers.update(word.identifier for word in told)
+    endpoints = resolver.endpoints(names)
+    resolver.link((endpoints[name], environment) for name, seen_in in names.items() for environment in seen_in)
+    groups = resolver.groups(word.group for word in told if word.group)
+    return Ids(endpoints, resolver.consumers(each for each in identifiers if each), groups)
 
 
-def _endpoint(app: App, call: Call) -> Endpoint:
-    return Endpoint.objects.get_or_create(app=app, method=call.method, path=call.path)[0]
+def _calls(placed: Sequence[Placed], counted: Sequence[tuple[Placed, Traffic]]) -> Iterator[tuple[Placed, Call]]:
+    """Of all that names an endpoint."""
+    for its, each in counted:
+        yield its, each.call
+    for its in placed:
+        for request in its.said.requests:
+            yield its, request.call
+        for error in its.said.errors:
+            yield its, Call(error.method, error.path, 0, error.consumer)
+        for startup in its.said.startups:
+            for endpoint in startup.endpoints:
+                yield its, Call(endpoint.method, endpoint.path, 0)
 
 
-def _consumer_id(app: App, call: Call) -> int | None:
-    if call.consumer is None:
-        return None
-    return Consumer.objects.get_or_create(app=app, identifier=call.consumer)[0].pk
+def _cell_of(each: Traffic, its: Placed, ids: Ids) -> Cell:
+    call = each.call
+    return Cell(
+        merging.minute_of(each.at),
+        its.environment_id,
+        ids.endpoint_of(call.method, call.path),
+        call.status_code,
+        ids.consumer_of(call.consumer),
+        each.source.value,
+    )
 
 
-def _speak(
-    environment: Environment,
-    record: Record,
-    at: datetime,
-    source: int,
-    changed: list[tuple[int, Record, datetime]],
-) -> None:
-    place = {"environment_id": environment.pk, "record": record, "quarter": quarter_of(at), "source": source}
-    if not SourceQuarter.objects.filter(**place, has_requests=True).update(has_requests=True):
-        SourceQuarter.objects.get_or_create(**place, defaults={"has_requests": True})
-        changed.append((environment.pk, record, quarter_of(at)))
+def _require_partitions(placed: Sequence[Placed], counted: Sequence[tuple[Placed, Traffic]]) -> None:
+    said = [its.said for its in placed]
+    require_partitions(
+        minutes=[*(each.at for _, each in counted), *(told.at for each in said for told in each.resources)],
+        requests=[
+            *(request.at for each in said for request in each.requests),
+            *(requests.start_of(span) for each in said for span in each.spans),
+            *(line.at for each in said for line in each.log_lines),
+        ],
+    )
+
+
+def _file_requests(cursor: CursorWrapper, app_id: int, placed: Sequence[Placed], ids: Ids) -> None:
+    logged = ((its.environment_id, request) for its in placed for request in its.said.requests)
+    requests.write_requests(cursor, app_id, logged, ids)
+    requests.write_spans(cursor, app_id, (span for its in placed for span in its.said.spans))
+    requests.write_lines(cursor, app_id, (line for its in placed for line in its.said.log_lines))
+
+
+def _file_words(cursor: CursorWrapper, app_id: int, placed: Sequence[Placed], ids: Ids) -> None:
+    """What reports say beside requests."""
+    seen = (errors.Seen(error, its.environment_id, its.dropped) for its in placed for error in its.said.errors)
+    errors.file_errors(cursor, app_id, seen, ids)
+    resources.file_resources(cursor, app_id, placed)
+    _file_startups(cursor, placed, ids)
+    consumers.update_told(cursor, ((word, its.dropped) for its in placed for word in its.said.consumers), ids)
+    alive = ((its.environment_id, at) for its in placed for _, at in its.said.alive)
+    source_facts.mark_synced(cursor, alive)
+
+
+def _file_startups(cursor: CursorWrapper, placed: Sequence[Placed], ids: Ids) -> None:
+    startups = [startup for its in placed for startup in its.said.startups]
+    routes = [route for startup in startups for route in startup.endpoints]
+    if routes:
+        announce(ids.endpoint_of(route.method, route.path) for route in routes)
+        descriptions.update(cursor, startups, ids)
+
+
+def _calls_of_consumers(
+    placed: Sequence[Placed], counted: Sequence[tuple[Placed, Traffic]], ids: Ids
+) -> Iterator[tuple[int, datetime]]:
+    for _, each in counted:
+        if each.requests:
+            yield ids.consumer_of(each.call.consumer), each.at
+    for its in placed:
+        for request in its.said.requests:
+            yield ids.consumer_of(request.call.consumer), request.at
+
+
+def _facts(placed: Sequence[Placed], quarters: Sums) -> Iterator[Fact]:
+    for cell, sums in quarters.items():
+        yield Fact(cell.environment_id, Record.TRAFFIC, cell.source, cell.start, has_requests=sums.requests > 0)
+    for its in placed:
+        for source, at in its.said.alive:
+            yield Fact(its.environment_id, Record.TRAFFIC, source.value, at, has_requests=False)
+        for request in its.said.requests:
+            yield _logged(its.environment_id, request)
+
+
+def _logged(environment_id: int, request: Request) -> Fact:
+    return Fact(environment_id, Record.REQUEST_LOG, request.source.value, request.at, has_requests=True)

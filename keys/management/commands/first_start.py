@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.actors import Actor
 from accounts.models import Account, Staff
+from analytics import partitions
 from keys import services as keys
 from keys.partitions import DECISIONS
 from plans import services as plans
@@ -35,6 +36,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         DECISIONS.make_ahead(timezone.now())
+        partitions.make_ahead(timezone.now())
         if Account.objects.exists() or Staff.objects.exists():
             return
         self.stdout.write(WELCOME.format(url=_url(), **_make_demo()))

@@ -1,15 +1,17 @@
-"""`make_partitions`: the task's twin, by hand."""
+"""`make_partitions`: the tasks' twin, by hand."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from analytics import partitions
 from keys.partitions import DECISIONS
 
 
 class Command(BaseCommand):
-    help = "Makes the ledger's partitions of today and the next week, where they are lacking."
+    help = "Makes the partitions of decisions and of what is observed, of today and the next week, where lacking."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        self.stdout.write(f"{DECISIONS.make_ahead(timezone.now())} partitions made.")
+        now = timezone.now()
+        self.stdout.write(f"{DECISIONS.make_ahead(now) + partitions.make_ahead(now)} partitions made.")

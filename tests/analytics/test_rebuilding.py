@@ -1,0 +1,97 @@
+"""Quarter hours reckoned anew from the journal: the same numbers, and only where the journal is whole."""
+
+import random
+import threading
+
+import pytest
+from django.db import connection
+
+from analytics.models import TrafficQuarter, TrafficQuarterTotal
+from analytics.partitions import TRAFFIC_MINUTES
+from analytics.rollup.rebuilding import app_days, rebuild_traffic
+from tests.analytics.reporting import DAY, HOUR, MINUTE, NOW, call, file, filed, new_app, observed, rows, told, traffic
+from tests.cast import Tenant
+
+
+@pytest.fixture(autouse=True)
+def _journal(stores: object) -> None:
+    """Of these days alone, whatever other tests made."""
+    with connection.cursor() as cursor:
+        for (name,) in rows(
+            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = %s::regclass", "analytics_trafficminute"
+        ):
+            cursor.execute(f"DROP TABLE {name}")
+    TRAFFIC_MINUTES.make(TRAFFIC_MINUTES.lacking_of([NOW - 2 * DAY, NOW - DAY, NOW]))
+
+
+def _lively(days: int = 3) -> list[object]:
+    return [
+        observed(
+            traffic(
+                n + 1,
+                of=call(f"/{n % 3}", consumer=f"u{n % 4}", status=200 + n % 2),
+                at=NOW - n % days * DAY - n * MINUTE,
+            ),
+            environment=("prod", "dev")[n % 2],
+        )
+        for n in range(30)
+    ]
+
+
+def test_what_was_lost_or_wrong_is_as_it_was(alice: Tenant, bob: Tenant) -> None:
+    apps = [new_app(alice), new_app(bob)]
+    said = _lively()
+    for app in apps:
+        file(app, *said)  # type: ignore[arg-type]
+    before = filed()
+    TrafficQuarter.objects.filter(environment_id__gt=1).delete()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE analytics_trafficquartertotal SET requests = 999, durations = '{}'")
+        cursor.execute("DELETE FROM analytics_trafficquarter WHERE consumer_id % 2 = 0")
+    written = rebuild_traffic(app_days(NOW))
+    assert filed() == before == told(apps[0], said) | told(apps[1], said)  # type: ignore[arg-type]
+    assert written == TrafficQuarter.objects.count() + TrafficQuarterTotal.objects.count()
+
+
+def test_what_is_older_than_the_journal_stays(alice: Tenant) -> None:
+    app = new_app(alice)
+    file(app, observed(traffic(5, at=NOW - 2 * DAY), traffic(7)))
+    TRAFFIC_MINUTES.drop_before(NOW - DAY)
+    rebuild_traffic(app_days(NOW))
+    assert sorted(TrafficQuarter.objects.values_list("requests", flat=True)) == [5, 7]
+    assert sorted(TrafficQuarterTotal.objects.values_list("requests", flat=True)) == [5, 7]
+
+
+def test_a_day_that_retention_dropped_and_a_late_report_made_again_is_left_alone(
+    alice: Tenant, settings: object
+) -> None:
+    settings.LIMITLY_TRAFFIC_MINUTE_DAYS = 3  # type: ignore[attr-defined]
+    app = new_app(alice)
+    file(app, observed(traffic(5, at=NOW - 9 * DAY), traffic(7)))
+    TRAFFIC_MINUTES.drop_before(NOW - 3 * DAY)
+    file(app, observed(traffic(1, at=NOW - 9 * DAY)))
+    rebuild_traffic(app_days(NOW))
+    assert sorted(TrafficQuarter.objects.values_list("requests", flat=True)) == [6, 7]
+
+
+def test_while_it_is_rebuilt_what_is_filed_counts_once(alice: Tenant) -> None:
+    app = new_app(alice)
+    said = _lively(days=1)
+    random.shuffle(said)
+
+    def rebuild() -> None:
+        for _ in range(5):
+            rebuild_traffic(app_days(NOW))
+        connection.close()
+
+    rebuilding = threading.Thread(target=rebuild)
+    rebuilding.start()
+    for each in said:
+        file(app, each)  # type: ignore[arg-type]
+    rebuilding.join()
+    assert filed() == told(app, said)  # type: ignore[arg-type]
+
+
+def test_without_a_journal_there_is_nothing_to_rebuild(alice: Tenant) -> None:
+    TRAFFIC_MINUTES.drop_before(NOW + HOUR + 9 * DAY)
+    assert app_days(NOW) == []
