@@ -214,7 +214,8 @@ CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ROUTES = {
     "keys.tasks.drain_events": {"queue": "ledger"},
     "analytics.tasks.ingest_reports": {"queue": "reports"},
-    "analytics.tasks.fold_decisions": {"queue": "reports"},
+    "analytics.tasks.prune_analytics": {"queue": "reports"},
+    "analytics.tasks.fold_decisions": {"queue": "folding"},
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -34,10 +34,10 @@ LAST_LINES = 15
 WORKER_NICENESS = 5
 # Who tries Limitly out shall see his app's reports within seconds, unless the environment says otherwise.
 EXPORT_INTERVAL_S = "5"
-# Reports wait in the inbox without harm, and have a worker of their own, so that the ledger never waits for them.
-REPORTS_NICENESS = 10
-# Kilobytes of resident memory above which a child is replaced when its task is done.
-REPORTS_MEMORY_KB = 400_000
+# What is observed has a worker of its own, so that the ledger never waits for it. Its two queues take turns.
+OBSERVING_NICENESS = 10
+# Kilobytes of resident memory above which a child of it is replaced when its task is done.
+OBSERVING_MEMORY_KB = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +177,15 @@ def services(host: str, port: int, *, web_processes: int, workers: int, report_w
     celery = "-m celery --quiet -A limitly_site"
     worker = f"{celery} worker --loglevel WARNING --without-mingle"
     ledger = f"{worker} --hostname ledger@%h --queues ledger,celery --concurrency {workers}"
-    reports = f"{worker} --hostname reports@%h --queues reports --concurrency {report_workers}"
-    reports += f" --max-memory-per-child {REPORTS_MEMORY_KB}"
+    observing = f"{worker} --hostname observing@%h --queues reports,folding --concurrency {report_workers}"
+    observing += f" --max-memory-per-child {OBSERVING_MEMORY_KB}"
     beat = f"{celery} beat --loglevel WARNING"
     # As root, as in a container, the worker would say at length that it should not be.
     unasked = ("-W", "ignore:You're running the worker")
     return [
         Service("web", web_command(host, port, processes=web_processes)),
         Service("worker", (python, *unasked, *ledger.split()), WORKER_NICENESS),
-        Service("ingest", (python, *unasked, *reports.split()), REPORTS_NICENESS),
+        Service("ingest", (python, *unasked, *observing.split()), OBSERVING_NICENESS),
         Service("beat", (python, *beat.split())),
     ]
 

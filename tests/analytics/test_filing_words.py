@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from django.db import DataError
 
 from analytics import models
 from analytics.models import ErrorKind, Record, RequestSource, Source
@@ -53,6 +54,11 @@ def test_a_request_told_by_two_reports_is_one(alice: Tenant) -> None:
     file(app, first)
     file(app, again)
     assert (models.RequestLog.objects.count(), models.Span.objects.count(), models.AppLog.objects.count()) == (2, 1, 1)
+
+
+def test_values_that_postgresql_refuses_are_a_data_error_as_of_any_statement(alice: Tenant) -> None:
+    with pytest.raises(DataError):
+        file(new_app(alice), observed(requests=[request(of=call(status=2**40))]))
 
 
 # --- errors, resources, instances ---------------------------------------------------------------------------------

@@ -93,11 +93,15 @@ def test_every_tick_is_a_task_and_its_queue_has_a_worker() -> None:
     assert {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} <= listened
 
 
-def test_no_report_makes_the_ledger_wait() -> None:
-    """Whoever drains listens to no queue of reports."""
+def test_the_ledger_waits_for_nothing_that_is_observed_and_folds_for_no_report() -> None:
+    """Whoever drains listens to no queue of reports; and a queue of its own gives the fold every other turn."""
     commands = [each.command for each in services("::1", 1, web_processes=1, workers=1, report_workers=1)]
-    assert [_queues(command) for command in commands if "ledger" in _queues(command)] == [["ledger", "celery"]]
-    assert [_queues(command) for command in commands if "reports" in _queues(command)] == [["reports"]]
+    assert [_queues(command) for command in commands if _queues(command)] == [
+        ["ledger", "celery"],
+        ["reports", "folding"],
+    ]
+    queues = {task: route["queue"] for task, route in settings.CELERY_TASK_ROUTES.items()}
+    assert queues["analytics.tasks.fold_decisions"] != queues["analytics.tasks.ingest_reports"]
 
 
 def _queues(command: tuple[str, ...]) -> list[str]:
