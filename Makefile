@@ -2,13 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test torture bench bench-ingest clones lint format
+.PHONY: help run test torture bench bench-ingest bench-reads clones lint format
 
 help:
 	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
 	@echo "make test     run the whole test suite on throwaway stores (ARGS='-k name' narrows it)"
 	@echo "make torture  the races and faults for five minutes each"
 	@echo "make bench    POST /v1/validate beside its peers (needs wrk; ARGS='--seconds 5')"
+	@echo "make bench-reads   traffic and request logs read, of a million and of ten million (ARGS='--logs 100000')"
 	@echo "make bench-ingest  reports accepted a second, and what they cost validate (needs wrk)"
 	@echo "make clones   make run and make test in fresh clones, as root and as a plain user"
 	@echo "make lint     formatting, lint, types and the architecture's rules"
@@ -28,6 +29,9 @@ bench: .venv/.for-test benchmarks/.venv/.ready
 
 bench-ingest: .venv/.for-test
 	@exec .venv/bin/python -m benchmarks.ingest $(ARGS)
+
+bench-reads: .venv/.for-test
+	@exec .venv/bin/python -m benchmarks.reads $(ARGS)
 
 clones:
 	@exec tests/clone/run $(ARGS)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import unfold.admin
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
+from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
@@ -208,6 +210,14 @@ class StaffAdmin(StaffUserAdmin, _ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin, _ModelAdmin):
+    """The four roles are kept in step by `migrate` (accounts.roles); others are the staff's own."""
 
 
 @admin.register(Account)

@@ -42,6 +42,15 @@ NAVIGATION = [
         _link("Write tokens", "vpn_key", "analytics_writetoken_changelist"),
         _link("Key bindings", "link", "analytics_keybinding_changelist"),
         _link("Consumer groups", "groups", "analytics_consumergroup_changelist"),
+        _link("Instances", "memory", "analytics_instance_changelist"),
+        _link("Path overrides", "alt_route", "analytics_pathoverride_changelist"),
+    ),
+    _lists(
+        "Reports",
+        _link("Inbox", "inbox", "analytics_inboxreport_changelist"),
+        _link("Rejected reports", "block", "analytics_rejectedreport_changelist"),
+        _link("Dropped items", "filter_alt_off", "analytics_droppeditems_changelist"),
+        is_folded=True,
     ),
     _lists(
         "Ledger",

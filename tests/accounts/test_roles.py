@@ -115,3 +115,10 @@ def test_support_sees_who_a_customer_is(as_role: Any, alice: Tenant) -> None:
     user = alice.user(email="uma@example.com")
     page = as_role(Role.SUPPORT).get(reverse("admin:accounts_user_change", args=[user.pk])).content.decode()
     assert "uma@example.com" in page
+
+
+def test_every_desk_stands_at_the_side(desk: Client) -> None:
+    """But the secrets, which are seen with their keys."""
+    page = desk.get(reverse("admin:index")).content.decode()
+    missing = {name for name in DESKS if f'href="{reverse(f"admin:{name}_changelist")}"' not in page}
+    assert missing == {"keys_apikeysecret"}
