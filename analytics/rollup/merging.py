@@ -9,8 +9,9 @@ from analytics.histograms import Histogram
 from analytics.observations import Traffic
 from analytics.rollup.judging import quarter_of
 
-# Of one item. Beyond lies what no app serves in a minute, and what would in time burst a sum.
-REQUESTS_MAX, BYTES_MAX = 2**32, 2**48
+# Of one item. Beyond lies what no app serves in a minute; 100,000 items of these stay within a bigint, and within the
+# 48 bits of a packed bucket.
+REQUESTS_MAX, BYTES_MAX = 2**31, 2**46
 
 
 class Amounts(Protocol):

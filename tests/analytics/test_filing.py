@@ -71,10 +71,10 @@ def test_a_neighbours_app_of_the_same_names_counts_apart(alice: Tenant, bob: Ten
 
 
 def test_what_no_app_has_in_a_minute_is_left_out_and_the_rest_counts(alice: Tenant) -> None:
-    burst = Histogram(buckets=Counter({1: 2**33}))
-    said = [traffic(2**33), traffic(1, bytes_sent=2**49), traffic(1, durations=burst), traffic(7)]
-    assert file(new_app(alice), observed(*said)) == {"too_many": 3}
-    assert models.TrafficMinute.objects.get().requests == 7
+    burst = Histogram(buckets=Counter({1: 2**31 + 1}))
+    said = [traffic(2**31 + 1), traffic(1, bytes_sent=2**46 + 1), traffic(1, durations=burst)]
+    assert file(new_app(alice), observed(*said, traffic(2**31), traffic(7, bytes_sent=2**46))) == {"too_many": 3}
+    assert [amounts[:3] for amounts in filed().values()] == [(2**31 + 7, 0, 2**46)]
 
 
 def test_partitions_are_made_when_they_are_lacking_across_the_turn_of_a_month(alice: Tenant) -> None:
