@@ -52,6 +52,12 @@ class ApiClient:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _passwords_are_digested_in_no_time() -> None:
+    """Half a second for each member of staff is a minute of the suite. (Servers of their own know real ones alone.)"""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _roles_stay_as_they_were_migrated() -> None:
     """Each emptying of the tables ends as a migration does; to make the roles anew each time is a fifth of its time."""
     post_migrate.disconnect(dispatch_uid="accounts.roles")

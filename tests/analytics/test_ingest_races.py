@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from analytics.models import App, Consumer, Endpoint, InboxReport, RejectedReport, ReportIdentity, RequestLog, Source
 from analytics.observations import ConsumerTold, Observed
-from analytics.rollup.filing import file_observed
 from tests.analytics.reporting import (
     MINUTE,
     NOW,
     body,
     call,
+    file,
     filed,
     ingest,
     new_app,
@@ -157,8 +157,7 @@ def test_reports_and_folded_decisions_of_one_app_at_once_are_both_whole(alice: T
 
     def fold() -> None:
         for each in decisions:
-            with transaction.atomic():
-                file_observed(app, [each], now=NOW)
+            file(app, each)
 
     _in_threads(ingest, fold, ingest)
     ingest()
@@ -175,8 +174,7 @@ def test_at_once_an_app_gets_no_name_beyond_its_limits(alice: Tenant, limit: int
 
     def file_each_alone(part: list[Observed]) -> None:
         for each in part:
-            with transaction.atomic():
-                file_observed(app, [each], now=NOW)
+            file(app, each)
 
     file_each_alone(file_observed_of[:1])
     _in_threads(*(lambda part=file_observed_of[start::4]: file_each_alone(part) for start in range(4)))
