@@ -6,14 +6,26 @@ the position; the other way round it would be in neither (DESIGN 5a, read).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection, transaction
 
 from accounts.models import Account
 from accounts.secrets import Bucket
-from keys.events import FIELD, Event, StreamId, counter_name, from_ms, head_name, stream_name
+from keys.events import (
+    ADJUSTMENT_FIELD,
+    FIELD,
+    AdjustmentEvent,
+    Event,
+    StreamId,
+    counter_name,
+    from_ms,
+    head_name,
+    parse_entry,
+    stream_name,
+)
 from keys.models import StreamPosition, UsageWindow
 from keys.redis import Entry, client
 from keys.subjects import Subject
@@ -29,6 +41,7 @@ class Undrained:
 
     events: list[Event]
     lag_s: float | None = None
+    adjustments: list[AdjustmentEvent] = field(default_factory=list)
 
 
 @contextmanager
@@ -44,7 +57,7 @@ def beside_the_ledger(account: Account) -> Iterator[Undrained]:
         if len(entries) > UNDRAINED_MAX:
             yield Undrained([], _age_s(beyond))
         else:
-            yield Undrained([event for entry in beyond if (event := _event(bucket, account, entry))])
+            yield _undrained([event for entry in beyond if (event := _event(bucket, account, entry))])
 
 
 def redis_now() -> datetime:
@@ -53,17 +66,35 @@ def redis_now() -> datetime:
     return from_ms(seconds * 1000 + microseconds // 1000)
 
 
-def used_units(account: Account, subject: Subject, window: Window) -> int:
-    """What the window has spent: its counter where it is of this life, else the ledger's sum."""
+class Use(NamedTuple):
+    """Of one window: what was spent less what was granted or reset; and what was granted, None = the ledger knows."""
+
+    net: int
+    granted: int | None
+
+
+def granted_field(life: str) -> str:
+    """In which field of a counter adjust.lua keeps what was granted, once something was adjusted in this life."""
+    return f"granted:{life}"
+
+
+def use_of(account: Account, subject: Subject, window: Window) -> Use:
+    """By its counter where it is of this life, else by the ledger's sum."""
     bucket = Bucket(account.bucket)
     with client().pipeline(transaction=True) as pipeline:
         pipeline.hget(head_name(bucket), "life")
-        pipeline.hmget(counter_name(bucket, account.pk, subject, window.start, window.end), ["life", "used"])
-        life, (counter_life, used) = pipeline.execute()
-    if used is not None and counter_life == life:
-        return int(used)
+        pipeline.hgetall(counter_name(bucket, account.pk, subject, window.start, window.end))
+        life, counter = pipeline.execute()
+    if life is None or counter.get("life") != life:
+        return Use(filed_units(account.pk, subject, window), None)
+    granted = counter.get(granted_field(life))
+    return Use(int(counter["used"]), None if granted is None else int(granted))
+
+
+def filed_units(account_id: int, subject: Subject, window: Window) -> int:
+    """The ledger's sum of one window, adjustments included."""
     rows = UsageWindow.objects.filter(
-        account_id=account.pk,
+        account_id=account_id,
         subject_kind=subject.kind,
         subject_id=subject.id,
         start=window.start,
@@ -72,12 +103,20 @@ def used_units(account: Account, subject: Subject, window: Window) -> int:
     return sum(allowed + adjusted for allowed, adjusted in rows)
 
 
-def _event(bucket: Bucket, account: Account, entry: Entry) -> Event | None:
+def _undrained(events: list[Event | AdjustmentEvent]) -> Undrained:
+    return Undrained(
+        [event for event in events if isinstance(event, Event)],
+        adjustments=[event for event in events if isinstance(event, AdjustmentEvent)],
+    )
+
+
+def _event(bucket: Bucket, account: Account, entry: Entry) -> Event | AdjustmentEvent | None:
     stream_id, fields = entry
-    if not fields.get(FIELD, "").startswith(f"{account.pk} "):
+    words = fields.get(FIELD) or fields.get(ADJUSTMENT_FIELD) or ""
+    if not words.startswith(f"{account.pk} "):
         return None
     try:
-        return Event.parse(bucket, stream_id, fields)
+        return parse_entry(bucket, stream_id, fields)
     except (KeyError, ValueError):
         return None  # it will go to DeadEvent
 
