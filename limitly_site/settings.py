@@ -102,6 +102,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "accounts.desk.zones.reader_zone",
     "axes.middleware.AxesMiddleware",  # the last: it answers whoever is locked out
 ]
 ROOT_URLCONF = "limitly_site.urls"
