@@ -20,6 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -302,6 +303,18 @@ class UserAdmin(ServiceDesk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).filter(deleted_at=None)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        quota = ("quota",) if obj and request.user.has_perm("keys.add_adjustment") else ()
+        return (*super().get_fields(request, obj), *quota)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account", "quota") if obj else ()
+
+    @admin.display(description="quota")
+    def quota(self, user: User) -> str:
+        adjust, change_plan = (reverse(f"desk:{page}", args=["user", user.pk]) for page in ("adjust", "change_plan"))
+        return format_html('<a href="{}">Adjust quota</a> · <a href="{}">Change the plan</a>', adjust, change_plan)
 
     @admin.display(description="plan")
     def plan(self, user: User) -> str:

@@ -16,10 +16,10 @@ from accounts.models import AuditEntry, User
 from accounts.secrets import Bucket
 from keys.events import head_name, to_ms
 from keys.ledger.opening import open_bucket_for_staff
-from keys.ledger.reading import filed_units, redis_now
+from keys.ledger.reading import redis_now
 from keys.models import AdjustmentKind, ApiKey
 from keys.redis import client
-from keys.standing import filed_grants, in_window
+from keys.standing import filed_grants, filed_units, in_window
 from keys.subjects import Subject
 from keys.usage import Quota, quota_of
 from plans.models import MAX_REQUESTS
@@ -107,13 +107,15 @@ def _ask_until_answered(of: ApiKey | User, wish: Wish, quota: Quota, by: Actor, 
         word, *rest = client().eval(SCRIPT, 1, head_name(bucket), *_words(of, wish, quota, by, stream_max), *fill)
         match word:
             case "ADJUSTED" | "REPEATED":
-                return Adjusted(*rest, is_repeat=word == "REPEATED")
+                amount, net, granted = rest
+                return Adjusted(amount, net, granted, is_repeat=word == "REPEATED")
             case "CLOSED":
                 open_bucket_for_staff(bucket, run=rest[0])
             case "MISS":
                 repeated = in_window(of.account_id, wish.subject, wish.window).filter(request_id=wish.request_id)
                 if found := repeated.first():  # carried out in a former life of Redis
-                    return Adjusted(found.amount, *_filed(of, wish), is_repeat=True)
+                    net, granted = _filed(of, wish)
+                    return Adjusted(found.amount, net, granted, is_repeat=True)
                 fill = (rest[0], *_filed(of, wish))
             case _:
                 raise NotAdjusted(REFUSALS[word])

@@ -19,6 +19,7 @@ from django.utils.html import format_html
 
 from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, show_secret, staff_of
 from keys import models, services
+from keys.desk.subjects import page_url
 from keys.models import ApiKey, ApiKeyStatus
 
 KEY_FIELDS = ("name", "user", "plan", "status", "expires_at")
@@ -66,11 +67,13 @@ class ApiKeyAdmin(Desk):
         return super().get_queryset(request).filter(deleted_at=None).prefetch_related("secrets")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = ("public_id", "secret", "last_used_at", "created_at", "links")
+        shown = ["public_id", "secret", "last_used_at", "created_at", "links"]
+        if request.user.has_perm("keys.add_adjustment"):
+            shown.append("quota")
         return ("account", *KEY_FIELDS, *shown) if obj else ("account", *KEY_FIELDS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account", "public_id", "secret", "last_used_at", "created_at", "links") if obj else ()
+        return ("account", "public_id", "secret", "last_used_at", "created_at", "links", "quota") if obj else ()
 
     @admin.display(description="secret")
     def secret(self, api_key: ApiKey) -> str:
@@ -81,6 +84,11 @@ class ApiKeyAdmin(Desk):
         calls = f"{reverse('admin:keys_decision_changelist')}?account_id={api_key.account_id}&api_key_id={api_key.pk}"
         regenerate = reverse("admin:keys_apikey_regenerate", args=[api_key.pk])
         return format_html('<a href="{}">Its calls</a> · <a href="{}">Replace its secret</a>', calls, regenerate)
+
+    @admin.display(description="quota")
+    def quota(self, api_key: ApiKey) -> str:
+        adjust, change_plan = page_url("adjust", api_key), page_url("change_plan", api_key)
+        return format_html('<a href="{}">Adjust quota</a> · <a href="{}">Change its plan</a>', adjust, change_plan)
 
     def get_urls(self) -> list[URLPattern]:
         regenerate = self.admin_site.admin_view(self.regenerate)
@@ -160,6 +168,12 @@ class UsageHourAdmin(AccountFirstDesk):
     list_display = ("hour", "key_id", "user_id", "plan_id", "units_allowed", "calls_allowed", "calls_denied")
     list_filter = (AccountFilter,)
     ordering = ("-hour", "-id")
+
+
+@admin.register(models.Adjustment)
+class AdjustmentAdmin(AccountFirstDesk):
+    list_display = ("at", "kind", "amount", "subject_kind", "subject_id", "reason", "actor_name", "start", "end")
+    list_filter = (AccountFilter, "kind")
 
 
 @admin.register(models.StreamPosition)

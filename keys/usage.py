@@ -9,7 +9,7 @@ from django.db.models import F, Q, Sum
 
 from accounts.models import User
 from keys.events import Event
-from keys.ledger.reading import beside_the_ledger, redis_now, use_of
+from keys.ledger.reading import beside_the_ledger, redis_now, used_units
 from keys.models import ApiKey, SubjectKind, UsageHour, UsageWindow
 from keys.subjects import Subject, subject_of_key, subject_of_user
 from plans.models import UNLIMITED, Plan, Subscription
@@ -33,7 +33,6 @@ class Quota:
     plan: Plan | None
     window: Window
     net: int
-    granted_by_counter: int | None = None  # what was granted; None = the ledger alone knows (keys.standing)
 
     @property
     def used(self) -> int:
@@ -186,7 +185,7 @@ def _subscription(user_id: int | None) -> Subscription | None:
 
 def _quota(of: ApiKey | User, subject: Subject, plan: Plan | None, anchor: datetime | None, now: datetime) -> Quota:
     window = window_at(now, period=plan.period if plan else Period.MONTH, anchor=anchor)
-    return Quota(subject, plan, window, *use_of(of.account, subject, window))
+    return Quota(subject, plan, window, used_units(of.account, subject, window))
 
 
 def _total(aggregated: dict[str, int | None]) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db import connection, transaction
 
@@ -66,35 +65,17 @@ def redis_now() -> datetime:
     return from_ms(seconds * 1000 + microseconds // 1000)
 
 
-class Use(NamedTuple):
-    """Of one window: what was spent less what was granted or reset; and what was granted, None = the ledger knows."""
-
-    net: int
-    granted: int | None
-
-
-def granted_field(life: str) -> str:
-    """In which field of a counter adjust.lua keeps what was granted, once something was adjusted in this life."""
-    return f"granted:{life}"
-
-
-def use_of(account: Account, subject: Subject, window: Window) -> Use:
-    """By its counter where it is of this life, else by the ledger's sum."""
+def used_units(account: Account, subject: Subject, window: Window) -> int:
+    """What the window has spent: its counter where it is of this life, else the ledger's sum."""
     bucket = Bucket(account.bucket)
     with client().pipeline(transaction=True) as pipeline:
         pipeline.hget(head_name(bucket), "life")
-        pipeline.hgetall(counter_name(bucket, account.pk, subject, window.start, window.end))
-        life, counter = pipeline.execute()
-    if life is None or counter.get("life") != life:
-        return Use(filed_units(account.pk, subject, window), None)
-    granted = counter.get(granted_field(life))
-    return Use(int(counter["used"]), None if granted is None else int(granted))
-
-
-def filed_units(account_id: int, subject: Subject, window: Window) -> int:
-    """The ledger's sum of one window, adjustments included."""
+        pipeline.hmget(counter_name(bucket, account.pk, subject, window.start, window.end), ["life", "used"])
+        life, (counter_life, used) = pipeline.execute()
+    if used is not None and counter_life == life:
+        return int(used)
     rows = UsageWindow.objects.filter(
-        account_id=account_id,
+        account_id=account.pk,
         subject_kind=subject.kind,
         subject_id=subject.id,
         start=window.start,

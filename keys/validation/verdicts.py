@@ -52,7 +52,7 @@ class Quota(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def used(self) -> int:
-        return self.net if self.net > 0 else 0
+        return max(0, self.net)
 
     @property
     def remaining(self) -> int:

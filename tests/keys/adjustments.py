@@ -8,7 +8,9 @@ from keys.adjusting import Adjusted, Wish, adjust
 from keys.ledger.reading import redis_now
 from keys.models import AdjustmentKind, ApiKey
 from keys.standing import Standing, standing_of
-from tests.cast import BY
+from keys.validation.verdicts import Verdict
+from tests.cast import BY, IssuedKey, Tenant
+from tests.conftest import Decisions
 
 
 def standing(of: ApiKey | User) -> Standing:
@@ -28,3 +30,9 @@ def grant(of: ApiKey | User, units: int, *, request_id: UUID | None = None) -> A
 
 def reset(of: ApiKey | User, *, request_id: UUID | None = None) -> Adjusted:
     return adjust(of, wish(of, AdjustmentKind.RESET, request_id=request_id), by=BY, stream_max=1_000_000)
+
+
+def spend(decisions: Decisions, tenant: Tenant, key: IssuedKey, calls: int) -> int:
+    """How many of so many calls were allowed."""
+    verdicts = [decisions.decide(tenant, key.secret).verdict for _ in range(calls)]
+    return verdicts.count(Verdict.ALLOWED)
