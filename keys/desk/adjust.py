@@ -89,6 +89,7 @@ def _show(request: HttpRequest, of: ApiKey | User, standing: Standing, given: di
         "facts": _facts(standing),
         "ends": wording.moment(quota.window.end, now=now),
         "standing": standing,
+        "share": min(100, int(standing.percentage)),
         "counted_as": _counted_as(request, of),
         "forms": given,
         "adjustments": [(each, wording.amount(-each.amount)) for each in adjustments_of(of.account, quota.subject)],
@@ -137,7 +138,7 @@ def _preview(
             "end": to_ms(window.end),
         },
     }
-    return _answer(request, of, "desk/adjust_quota_preview.html", f"{says}?", context)
+    return _answer(request, of, "desk/adjust_quota_preview.html", "Adjust quota", context)
 
 
 def _confirm(request: HttpRequest, of: ApiKey | User) -> HttpResponse:
@@ -167,5 +168,6 @@ def _said(wish: Wish, adjusted: Adjusted) -> str:
 def _answer(
     request: HttpRequest, of: ApiKey | User, template: str, title: str, context: dict[str, Any]
 ) -> HttpResponse:
-    shared = {**admin.site.each_context(request), "title": title, "subtitle": name_for(request, of)}
+    name = name_for(request, of)
+    shared = {**admin.site.each_context(request), "title": f"{title}: {name}", "name": name}
     return TemplateResponse(request, template, {**shared, **context, "row_url": row_url(of)})

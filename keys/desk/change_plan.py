@@ -5,13 +5,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.admin import staff_of
 from accounts.errors import RefusedError
-from accounts.models import User
+from accounts.models import Account, User
 from keys import services as keys
 from keys.desk import wording
 from keys.desk.subjects import KEY, USER, found, kind_of, name_for, page_url, require, row_url, view_permission
@@ -20,7 +21,7 @@ from keys.ledger.reading import redis_now
 from keys.models import ApiKey
 from keys.standing import Standing, standing_if, standing_of
 from plans import services as plans
-from plans.models import Plan
+from plans.models import Plan, Subscription
 
 OFFERED = 1_000  # plans in the list
 
@@ -30,16 +31,26 @@ class PlanField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes no p
         return wording.plan_text(obj)
 
 
+def offered_plans(account: Account) -> QuerySet[Plan]:
+    """Those that may still be given."""
+    offered = Plan.objects.of(account).filter(is_active=True).values("pk")[:OFFERED]
+    return Plan.objects.filter(pk__in=offered).order_by("name", "pk")
+
+
 class PlanForm(forms.Form):
     def __init__(self, of: ApiKey | User, data: Any = None) -> None:
         super().__init__(data)
-        offered = Plan.objects.of(of.account).filter(is_active=True).values("pk")[:OFFERED]
+        if isinstance(of, ApiKey):
+            present = of.plan_id
+        else:
+            present = Subscription.objects.filter(user=of).values_list("plan_id", flat=True).first()
         empty = "No plan of its own" if isinstance(of, ApiKey) else "No plan"
         self.fields["plan"] = PlanField(
-            queryset=Plan.objects.filter(pk__in=offered).order_by("name", "pk"),
+            queryset=offered_plans(of.account),
             required=False,
             label="New plan",
             empty_label=empty,
+            initial=present,
             widget=UnfoldAdminSelectWidget,
         )
 
@@ -119,6 +130,7 @@ def _give(request: HttpRequest, of: ApiKey | User, plan: Plan | None) -> HttpRes
 
 
 def _answer(request: HttpRequest, of: ApiKey | User, template: str, context: dict[str, Any]) -> HttpResponse:
-    title = "Change the plan" if kind_of(of) == USER else "Change the key's own plan"
-    shared = {**admin.site.each_context(request), "title": title, "subtitle": name_for(request, of)}
+    name = name_for(request, of)
+    title = f"Change the plan: {name}" if kind_of(of) == USER else f"Change the key's own plan: {name}"
+    shared = {**admin.site.each_context(request), "title": title, "name": name}
     return TemplateResponse(request, template, {**shared, **context, "row_url": row_url(of)})
