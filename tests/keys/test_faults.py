@@ -27,7 +27,7 @@ from keys import redis as keys_redis
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all
 from keys.ledger.lag import read_lag
-from keys.models import Decision, UsageWindow
+from keys.models import ApiKey, Decision, UsageWindow
 from limitly_site.stores import Binaries
 from tests.cast import IssuedKey, Tenant, new_tenant
 from tests.hammer import Answered, Call, Orders, collect, send
@@ -36,6 +36,8 @@ from tests.store_redis import StoreRedis
 
 FAULTS_FOR_S = float(os.environ.get("LIMITLY_TORTURE_SECONDS", "20"))
 LIMIT = 30
+# Limits of the tormented keys: low ones are reached on any machine, high ones have something to lose until the end.
+LIMITS = (4, 60)
 
 
 class Valkey:
@@ -249,8 +251,8 @@ def _torment(web: LiveServer, chaos: Chaos) -> tuple[list[Tenant], list[Answered
     tenants = [new_tenant("Alice"), new_tenant("Bob")]
     sent = []
     for tenant in tenants:
-        plan = tenant.plan(LIMIT, "day")
-        secrets = [tenant.key(plan=plan).secret for _ in range(40)]
+        plans = [tenant.plan(limit, "day") for limit in LIMITS]
+        secrets = [tenant.key(plan=plan).secret for _ in range(20) for plan in plans]
         sent.append(
             send(
                 Orders(
@@ -281,6 +283,11 @@ def _may_be_lost(call: Call, since: float, until: float) -> bool:
     return call.asked <= until and call.answered >= since
 
 
+def _most_used(limit: int) -> int:
+    api_keys = ApiKey.objects.filter(plan__max_requests=limit).values("pk")
+    return max(UsageWindow.objects.filter(key_id__in=api_keys).values_list("units_allowed", flat=True))
+
+
 @pytest.mark.torture
 def test_nothing_is_over_its_limit_twice_or_lost_but_what_redis_lost(valkey: Valkey, web: LiveServer) -> None:
     chaos = Chaos(valkey, seed=random.randrange(2**32))
@@ -291,8 +298,8 @@ def test_nothing_is_over_its_limit_twice_or_lost_but_what_redis_lost(valkey: Val
     unexplained = [call for call in lost if not any(_may_be_lost(call, *loss) for loss in chaos.losses)]
     print(f"{dict(chaos.faults)}, {sum(len(a.calls) for a in answers)} answered, {len(lost)} lost with Redis")
     assert sum(chaos.faults.values()) >= 10
-    windows = list(UsageWindow.objects.values_list("units_allowed", flat=True))
-    assert max(windows) == LIMIT  # reached, and not exceeded
+    assert _most_used(LIMITS[0]) == LIMITS[0]  # reached, and not exceeded
+    assert _most_used(LIMITS[1]) <= LIMITS[1]
     assert [endpoint for endpoint, count in endpoints.items() if count > 1] == []
     assert unexplained == []
     assert check_ledger().differences == []
