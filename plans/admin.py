@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.admin import AccountFilter, Desk, ServiceDesk, staff_of
+from keys.desk.plan_page import plan_page
 from keys.services import PlanInUse, delete_plan
 from plans import services
 from plans.models import Plan, Subscription
@@ -28,6 +29,10 @@ class PlanAdmin(ServiceDesk):
     search_fields = ("name", "public_id")
     actions = ("delete_plans",)
     ordering = ("-id",)
+    change_form_outer_before_template = "desk/plan_status.html"
+
+    def facts(self, request: HttpRequest, row: Plan) -> dict[str, Any]:
+        return plan_page(request, row)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).filter(deleted_at=None)

@@ -1,0 +1,23 @@
+"""What staff do with one access key, asked once: revoke it."""
+
+from accounts import services
+from accounts.desk.acts import Act, Doing
+
+
+def _revoke(this: Doing) -> None:
+    services.revoke_access_key(this.row, by=this.by, now=this.now)
+
+
+ACTS = (
+    Act(
+        verb="revoke",
+        title="Revoke",
+        sentence="The access key stops at once and for good: whatever backend uses it is answered 401 INVALID_API_KEY, "
+        "on every endpoint. It cannot be undone; issue another one first if the backend is to go on.",
+        done="revoked: it stopped at once.",
+        icon="block",
+        run=_revoke,
+        is_danger=True,
+        is_offered=lambda key: key.revoked_at is None,
+    ),
+)
