@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import unfold.admin
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
@@ -26,13 +25,15 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from accounts import services
 from accounts.actors import Actor
 from accounts.api.addresses import address_of
-from accounts.desk.access_key_acts import ACTS as ACCESS_KEY_ACTS
-from accounts.desk.acts import Acting
+from accounts.desk.access_keys import ACTS as ACCESS_KEY_ACTS
+from accounts.desk.access_keys import AccessKeyForm
+from accounts.desk.acts import Acting, asks_once
 from accounts.errors import RefusedError
-from accounts.models import AccessKey, Account, AuditEntry, Scope, Staff, User
+from accounts.models import AccessKey, Account, AuditEntry, Staff, User
 from accounts.roles import SEE_PERSONAL_DATA
 from analytics.desk.account_page import account_page
 from keys.desk.usage_bar import UsageColumn
+from keys.desk.user_acts import ACTS as USER_ACTS
 from keys.desk.user_page import user_page
 from keys.invalidation import NotYetInForce
 from keys.quotas import quotas_of_users
@@ -273,19 +274,6 @@ class AccountAdmin(Desk):
             obj.__dict__.update(made.__dict__)
 
 
-class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, scope.value) for scope in Scope],
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: everything.",
-    )
-
-    class Meta:
-        model = AccessKey
-        fields = ("account", "name", "scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
-
-
 @admin.register(AccessKey)
 class AccessKeyAdmin(Desk):
     form = AccessKeyForm
@@ -323,6 +311,7 @@ class AccessKeyAdmin(Desk):
         request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
 
     @admin.action(description="Revoke selected access keys (for good)", permissions=["change"])
+    @asks_once("These access keys stop at once and for good: the backends that use them are answered 401.")
     def revoke(self, request: HttpRequest, queryset: QuerySet[AccessKey]) -> None:
         for access_key in queryset.select_related("account"):
             services.revoke_access_key(access_key, now=timezone.now(), by=staff_of(request))
@@ -332,6 +321,7 @@ class AccessKeyAdmin(Desk):
 @admin.register(User)
 class UserAdmin(UsageColumn, ServiceDesk):
     quotas_of = staticmethod(quotas_of_users)
+    acts = USER_ACTS
     change_form_outer_before_template = "desk/user_status.html"
     change_form_outer_after_template = "desk/user_calls.html"
     service_fields = ("name", "email", "is_disabled")
@@ -349,7 +339,7 @@ class UserAdmin(UsageColumn, ServiceDesk):
         return super().get_queryset(request).filter(deleted_at=None)
 
     def facts(self, request: HttpRequest, row: User) -> dict[str, Any]:
-        return user_page(request, row)
+        return user_page(request, row, self.act_links(request, row))
 
     @admin.display(description="plan")
     def plan(self, user: User) -> str:
@@ -357,10 +347,12 @@ class UserAdmin(UsageColumn, ServiceDesk):
         return str(subscription.plan or "") if subscription else ""
 
     @admin.action(description="Delete selected users (their keys stop at once)", permissions=["change"])
+    @asks_once("These users are deleted for good, and all their keys stop at once; their history stays.")
     def delete_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset.select_related("account"):
+        users = list(queryset.select_related("account"))  # afterwards they are no longer among those shown
+        for user in users:
             delete_user(user, now=timezone.now(), by=staff_of(request))
-        self.message_user(request, f"{len(queryset)} users deleted; their history stays.")
+        self.message_user(request, f"{len(users)} users deleted; their history stays.")
 
 
 @admin.register(AuditEntry)

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, show_secret, staff_of
+from accounts.desk.acts import asks_once
 from keys import models, services
 from keys.desk.key_acts import ACTS
 from keys.desk.key_page import key_page
@@ -119,14 +120,17 @@ class ApiKeyAdmin(UsageColumn, Desk):
         self._set_status(request, queryset, ApiKeyStatus.ACTIVE)
 
     @admin.action(description="Deactivate selected API keys", permissions=["change"])
+    @asks_once("Every call by these keys is refused from the next one on, until they are activated again.")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._set_status(request, queryset, ApiKeyStatus.INACTIVE)
 
-    @admin.action(description="Delete selected API keys (they stop at once)", permissions=["change"])
+    @admin.action(description="Revoke selected API keys (for good)", permissions=["change"])
+    @asks_once("These keys stop at once and for good; their history stays.")
     def delete_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for api_key in queryset.select_related("account"):
+        api_keys = list(queryset.select_related("account"))  # afterwards they are no longer among those shown
+        for api_key in api_keys:
             services.delete_api_key(api_key, now=timezone.now(), by=staff_of(request))
-        self.message_user(request, f"{len(queryset)} API keys deleted; their history stays.")
+        self.message_user(request, f"{len(api_keys)} API keys revoked: they stopped at once.")
 
     def _set_status(self, request: HttpRequest, queryset: QuerySet[ApiKey], status: ApiKeyStatus) -> None:
         for api_key in queryset.select_related("account"):

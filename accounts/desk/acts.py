@@ -5,12 +5,13 @@ from __future__ import annotations  # ModelAdmin takes no parameters at run time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -18,13 +19,18 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from accounts.actors import Actor
+from accounts.desk.counts import COUNT_MAX
 from accounts.errors import RefusedError
+from accounts.roles import SEE_PERSONAL_DATA
 from keys.invalidation import NotYetInForce
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Any]
 else:
     _Base = object
+
+
+ROWS_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,43 @@ class ActionLink:
     is_danger: bool = False
 
 
+Bulk = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]
+
+
+def asks_once(sentence: str) -> Callable[[Bulk], Bulk]:
+    """An action of a list that first shows `sentence` and the rows, and is done when that page is answered."""
+
+    def asking(action: Bulk) -> Bulk:
+        @wraps(action)
+        def asked(desk: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+            if "asked" in request.POST:
+                return action(desk, request, queryset)
+            context = {
+                **desk.admin_site.each_context(request),
+                "title": sentence,
+                "opts": desk.opts,
+                "sentence": sentence,
+                "rows": [_named(desk, request, row) for row in queryset[:ROWS_NAMED]],
+                "count": queryset.order_by()[:COUNT_MAX].count(),
+                "action": action.__name__,
+                "selected": request.POST.getlist("_selected_action"),
+                "select_across": request.POST.get("select_across", "0"),
+                "back": request.get_full_path(),
+            }
+            return TemplateResponse(request, "admin/confirm_action.html", context)
+
+        return asked
+
+    return asking
+
+
+def _named(desk: Any, request: HttpRequest, row: Any) -> str:
+    if desk.personal_fields and not request.user.has_perm(SEE_PERSONAL_DATA):
+        return f"#{row.pk}"
+    account = getattr(row, "account", None)
+    return f"{row}, of {account}" if account else str(row)
+
+
 class Acting(_Base):
     """A desk whose rows have acts. Who may change the row may do all of them."""
 
@@ -106,25 +149,26 @@ class Acting(_Base):
         row = get_object_or_404(self.get_queryset(request).select_related("account"), pk=row_id)
         if not self.has_change_permission(request, row):
             raise PermissionDenied
+        shown = self.get_object(request, str(row_id)) or row  # without a name for who may not see it
         form = act.form(request.POST) if request.method == "POST" else act.form(initial=act.first(row))
         if request.method == "POST" and form.is_valid():
-            return self._do(request, row, act, form.cleaned_data)
+            return self._do(request, row, act, form.cleaned_data, shown=str(shown))
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{act.title}: {row}?",
+            "title": f"{act.title}: {shown}?",
             "opts": self.opts,
-            "object": row,
+            "object": shown,
             "act": act,
             "form": form,
             "back": self._url("change", row),
         }
         return TemplateResponse(request, "admin/confirm_act.html", context)
 
-    def _do(self, request: HttpRequest, row: Any, act: Act, given: Mapping[str, Any]) -> HttpResponse:
+    def _do(self, request: HttpRequest, row: Any, act: Act, given: Mapping[str, Any], *, shown: str) -> HttpResponse:
         back = act.leads_to(row) if act.leads_to else self._url("change", row)
         try:
             act.run(Doing(row, self.actor(request), timezone.now(), given))
-            self.message_user(request, f"{row}: {act.done}")
+            self.message_user(request, f"{shown}: {act.done}")
         except RefusedError as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
         except NotYetInForce:

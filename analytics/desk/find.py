@@ -52,7 +52,7 @@ def _with_actions(request: HttpRequest, found: Found) -> dict[str, Any]:
     return {
         "api_keys": [(row, key_actions(request, row, _dangers(request, row))) for row in found.api_keys],
         "access_keys": [(row, _dangers(request, row)) for row in found.access_keys],
-        "users": [(row, user_actions(request, row)) for row in found.users],
+        "users": [(row, user_actions(request, row, [])) for row in found.users],
     }
 
 

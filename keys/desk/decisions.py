@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.http import HttpRequest
@@ -55,9 +55,10 @@ class ToldCalls:
 
 
 def last_calls(request: HttpRequest, read: Callable[..., CallPage], account: Account, of: int) -> ToldCalls:
-    """`read` is keys.history.calls_of_key or calls_of_user."""
+    """Of as many days as the chart shows. `read` is keys.history.calls_of_key or calls_of_user."""
+    lately = Filters(start=timezone.now() - timedelta(days=DAYS))
     try:
-        page = read(account, of, Filters(), first=0, count=ROWS)
+        page = read(account, of, lately, first=0, count=ROWS)
     except RedisError:
         return ToldCalls([], is_known=False)
     sees = request.user.has_perm(SEE_PERSONAL_DATA)

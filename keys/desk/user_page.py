@@ -25,15 +25,15 @@ def issue_url(user: User) -> str:
     return f"{reverse('admin:keys_apikey_add')}?{urlencode(query)}"
 
 
-def user_actions(request: HttpRequest, user: User) -> list[ActionLink]:
-    """The buttons of a user: one place for all that is done for it."""
+def user_actions(request: HttpRequest, user: User, acts: list[ActionLink]) -> list[ActionLink]:
+    """The buttons of a user, `acts` among them: one place for all that is done for it."""
     actions = []
     if request.user.has_perm("keys.add_apikey"):
         actions.append(ActionLink("Issue a key for this user", issue_url(user), "add"))
-    return actions
+    return [*actions, *acts]
 
 
-def user_page(request: HttpRequest, user: User) -> dict[str, Any]:
+def user_page(request: HttpRequest, user: User, acts: list[ActionLink]) -> dict[str, Any]:
     """Context of templates/desk/user_status.html and user_calls.html."""
     keys = []
     if request.user.has_perm("keys.view_apikey"):
@@ -42,7 +42,7 @@ def user_page(request: HttpRequest, user: User) -> dict[str, Any]:
     return {
         "user_shown": user,
         "bar": bar_of(quotas_of_users, user),
-        "actions": user_actions(request, user),
+        "actions": user_actions(request, user, acts),
         "related": _related(request, user),
         "api_keys": keys[:KEYS_SHOWN],
         "has_more_keys": len(keys) > KEYS_SHOWN,

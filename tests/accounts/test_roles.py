@@ -61,7 +61,8 @@ def test_a_viewer_runs_no_action_by_a_forged_form(as_role: Any, alice: Tenant) -
     issued = alice.key()
     client = as_role(Role.VIEWER)
     client.post(
-        reverse("admin:keys_apikey_changelist"), {"action": "deactivate", "_selected_action": [issued.api_key.pk]}
+        reverse("admin:keys_apikey_changelist"),
+        {"action": "deactivate", "_selected_action": [issued.api_key.pk], "asked": "1"},
     )
     assert ApiKey.objects.get(pk=issued.api_key.pk).status == "active"
     assert client.post(reverse("admin:keys_apikey_regenerate", args=[issued.api_key.pk])).status_code == 403
@@ -71,7 +72,8 @@ def test_support_deactivates_a_leaked_key(as_role: Any, alice: Tenant) -> None:
     issued = alice.key()
     client = as_role(Role.SUPPORT)
     client.post(
-        reverse("admin:keys_apikey_changelist"), {"action": "deactivate", "_selected_action": [issued.api_key.pk]}
+        reverse("admin:keys_apikey_changelist"),
+        {"action": "deactivate", "_selected_action": [issued.api_key.pk], "asked": "1"},
     )
     assert ApiKey.objects.get(pk=issued.api_key.pk).status == "inactive"
 

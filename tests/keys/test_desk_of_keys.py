@@ -13,6 +13,7 @@ from accounts.roles import Role
 from keys import services as keys
 from keys.ledger.drain import drain_all
 from keys.models import ApiKey
+from plans import services as plans
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
 from tests.queries import counting_queries
@@ -76,7 +77,7 @@ def test_a_list_shows_what_each_has_used(api: ApiClient, desk: Client, alice: Te
 
 def test_a_key_for_a_user_is_issued_from_a_form_that_is_filled_in(desk: Client, alice: Tenant) -> None:
     user = alice.user(email="uma@example.com")
-    (action,) = desk.get(_url("accounts_user_change", user.pk)).context["actions"]
+    action = desk.get(_url("accounts_user_change", user.pk)).context["actions"][0]
     found = desk.post(reverse("desk:find"), {"text": "uma@example.com"}).content.decode()
     form = desk.get(action.url).context["adminform"].form
     given = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
@@ -147,6 +148,37 @@ def test_a_leaked_access_key_is_revoked_by_pasting_it(api: ApiClient, desk: Clie
     assert AccessKey.objects.get().revoked_at is not None
     assert api.get("/v1/keys", of=alice).status_code == 401
     assert revoke not in desk.get(_url("accounts_accesskey_change", alice.access_key.pk)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("verb", "answered", "said"),
+    [("disable", 403, "USER_DISABLED"), ("enable", 200, "decided by their plan"), ("remove", 404, "cannot be undone")],
+)
+def test_an_act_with_a_user_holds_for_all_its_keys_at_once(
+    api: ApiClient, desk: Client, alice: Tenant, verb: str, answered: int, said: str
+) -> None:
+    user = alice.user()
+    issued = [alice.key(user=user), alice.key(user=user)]
+    if verb == "enable":
+        plans.update_user(user, by=BY, is_disabled=True)
+    assert {api.validate(alice, key.secret).status_code for key in issued} == {403 if verb == "enable" else 200}
+    url = _url(f"accounts_user_{verb}", user.pk)
+    assert said in desk.get(url).content.decode()
+    assert desk.post(url, follow=True).status_code == 200
+    assert {api.validate(alice, key.secret).status_code for key in issued} == {answered}
+
+
+def test_an_action_on_many_rows_names_them_and_asks_once(api: ApiClient, desk: Client, alice: Tenant) -> None:
+    issued = [alice.key() for _ in range(3)]
+    url = _url("keys_apikey_changelist")
+    chosen = {"action": "delete_keys", "_selected_action": [key.api_key.pk for key in issued[:2]]}
+    asked = desk.post(url, chosen)
+    assert "for good" in asked.content.decode()
+    assert asked.context["rows"] == ["key, of Alice"] * 2
+    assert {api.validate(alice, key.secret).status_code for key in issued} == {200}
+    again = desk.post(url, chosen | {"asked": "1"}, follow=True)
+    assert "2 API keys revoked" in again.content.decode()
+    assert [api.validate(alice, key.secret).status_code for key in issued] == [404, 404, 200]
 
 
 @pytest.mark.parametrize(("role", "may"), [(Role.VIEWER, False), (Role.SUPPORT, True), (Role.OPERATOR, True)])

@@ -1,7 +1,23 @@
-"""What staff do with one access key, asked once: revoke it."""
+"""The form of an access key, and what staff do with one, asked once: revoke it."""
+
+from django import forms
 
 from accounts import services
 from accounts.desk.acts import Act, Doing
+from accounts.models import AccessKey, Scope
+
+
+class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, scope.value) for scope in Scope],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None chosen: everything.",
+    )
+
+    class Meta:
+        model = AccessKey
+        fields = ("account", "name", "scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
 
 
 def _revoke(this: Doing) -> None:
