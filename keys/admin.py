@@ -18,10 +18,12 @@ from django.utils import timezone
 
 from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, show_secret, staff_of
 from accounts.desk.acts import asks_once
+from accounts.roles import SEE_PERSONAL_DATA
 from keys import models, services
 from keys.desk.key_acts import ACTS
 from keys.desk.key_page import key_page
 from keys.desk.usage_bar import UsageColumn
+from keys.finding import api_keys_like
 from keys.models import ApiKey, ApiKeyStatus
 from keys.quotas import quotas_of_keys
 
@@ -72,6 +74,14 @@ class ApiKeyAdmin(UsageColumn, Desk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).filter(deleted_at=None).prefetch_related("secrets")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """By what has an index: a million keys are not looked through for what stands in the middle of a word."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        sees_people = request.user.has_perm(SEE_PERSONAL_DATA)
+        return queryset.filter(pk__in=api_keys_like(text, sees_people=sees_people)), False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         shown = ("public_id", "created_at") if obj else ()

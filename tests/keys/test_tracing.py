@@ -17,6 +17,7 @@ from keys.models import ApiKey, ApiKeySecret, ApiKeyStatus, Decision, UsageHour,
 from keys.tracing import Caller, Trace, trace
 from keys.validation import replies
 from plans import services as plans
+from plans.models import MAX_REQUESTS
 from tests.cast import BY, Tenant, new_tenant
 from tests.conftest import ApiClient
 from tests.store_redis import StoreRedis
@@ -49,7 +50,14 @@ def _without_plan(api: ApiClient, alice: Tenant) -> str:
 
 
 def _unlimited(api: ApiClient, alice: Tenant) -> str:
-    return alice.key(plan=alice.plan(-1, "year")).secret
+    return alice.key(plan=alice.plan(-1, "year", "Gold “€ ½”")).secret
+
+
+def _with_the_largest_limit(api: ApiClient, alice: Tenant) -> str:
+    secret = alice.key(user=alice.user(alice.plan(MAX_REQUESTS, "week"))).secret
+    for _ in range(3):
+        api.validate(alice, secret, cost=1_000_000)
+    return secret
 
 
 def _over_the_quota(api: ApiClient, alice: Tenant) -> str:
@@ -124,7 +132,7 @@ def _beyond_the_minute(api: ApiClient, alice: Tenant) -> str:
 
 
 CASES = [
-    (_allowed, 200), (_without_plan, 200), (_unlimited, 200), (_over_the_quota, 200), (_over_an_anchored_quota, 200),
+    (_allowed, 200), (_without_plan, 200), (_unlimited, 200), (_with_the_largest_limit, 200), (_over_the_quota, 200), (_over_an_anchored_quota, 200),
     (_unknown, 404), (_deleted, 404), (_a_neighbours, 404), (_after_its_overlap, 404), (_inactive, 403),
     (_expired, 403), (_of_a_disabled_user, 403), (_by_a_revoked_access_key, 401), (_by_an_expired_access_key, 401),
     (_by_an_access_key_without_the_scope, 403), (_beyond_the_minute, 429),
