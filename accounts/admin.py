@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import unfold.admin
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
@@ -113,6 +114,8 @@ class Desk(_ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """A row's changes, whoever made them: Django's own history knows the admin's alone."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
         query = urlencode({"row_type": self.opts.label, "row_id": object_id})
         return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{query}")
 

@@ -37,6 +37,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 # What may tell of a person.
 VEILED: Final = frozenset({"address", "row_name", "before", "after"})
+# Kinds of rows that only an administrator sees; a try to log in by a name that nobody has is of none.
+OF_STAFF: Final = ("accounts.Staff", "auth.Group", "")
 ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -115,6 +117,13 @@ class AuditEntryAdmin(ReadOnlyDesk):
     fields = ("at", "who", "address", "account", "action", "row", "differences", "reason")
     readonly_fields = fields
     ordering = ("-at", "-id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        """What concerns staff, their roles and log-ins, is seen by who may see staff."""
+        entries = super().get_queryset(request)
+        if request.user.has_perm("accounts.view_staff"):
+            return entries
+        return entries.exclude(row_type__in=OF_STAFF)
 
     @admin.display(description="who")
     def who(self, entry: AuditEntry) -> str:
