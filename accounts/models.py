@@ -44,6 +44,7 @@ class Account(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(bucket__lt=BUCKETS), name="account_bucket_in_range")]
+        indexes = [models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="account_by_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -3,9 +3,11 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Upper
 
 from accounts.models import NAME_LENGTH, AccessKey, Account
 
@@ -44,6 +46,7 @@ class App(models.Model):
             # Target of the composite foreign keys that keep what is bound in one account.
             models.UniqueConstraint(fields=["account", "id"], name="app_account_id"),
         ]
+        indexes = [models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="app_by_name")]
 
     def __str__(self) -> str:
         return self.name
