@@ -76,6 +76,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Plans, keys, exact quotas",
     "SITE_SYMBOL": "speed",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("limitly/icon.svg")}],
+    "STYLES": [lambda _: static("limitly/desk.css")],
     "SCRIPTS": [lambda _: static("limitly/desk.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
