@@ -84,6 +84,7 @@ PAGES = {
     # Beside the lists.
     "admin:accounts_auditentry_export": Page(ALL, post={"format": "csv"}),
     "admin:accounts_staff_second_factor": Page(ADMINISTRATOR, lambda stage: (stage.staff.pk,)),
+    "admin:analytics_app_open_analytics": Page(ALL, app_id),
     "admin:keys_apikey_regenerate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
     # The desk.
     "desk:find": Page(ALL),
