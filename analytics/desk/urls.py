@@ -12,6 +12,7 @@ from analytics.desk.app_errors import error_page, errors_page
 from analytics.desk.app_list import apps_page
 from analytics.desk.app_tabs import consumers_page, endpoints_page, performance_page, resources_page, traffic_page
 from analytics.desk.find import find_page
+from keys.desk.why import why_page
 
 app_name = "desk"
 
@@ -21,6 +22,11 @@ def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPa
 
 
 urlpatterns = [
+<<<<<<< HEAD
+    path("find/", admin.site.admin_view(find_page), name="find"),
+    path("why/", admin.site.admin_view(why_page), name="why"),
+    path("second-factor/", admin.site.admin_view(second_factor_page), name="second-factor"),
+=======
     _page("find/", find_page, "find"),
     _page("apps/", apps_page, "apps"),
     _page("apps/<int:app_id>/traffic/", traffic_page, "app_traffic"),
@@ -31,5 +37,6 @@ urlpatterns = [
     _page("apps/<int:app_id>/performance/", performance_page, "app_performance"),
     _page("apps/<int:app_id>/resources/", resources_page, "app_resources"),
     _page("second-factor/", second_factor_page, "second-factor"),
+>>>>>>> main
     path("code/", log_in_code, name="code"),  # between password and session: for who has not logged in yet
 ]

@@ -86,8 +86,19 @@ PAGES = {
     "admin:accounts_staff_second_factor": Page(ADMINISTRATOR, lambda stage: (stage.staff.pk,)),
     "admin:analytics_app_open_analytics": Page(ALL, app_id),
     "admin:keys_apikey_regenerate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_activate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_deactivate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_expire": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_revoke": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:accounts_user_disable": Page(SUPPORT, lambda stage: (stage.rows["accounts.User"].pk,)),
+    "admin:accounts_user_enable": Page(SUPPORT, lambda stage: (stage.rows["accounts.User"].pk,)),
+    "admin:accounts_user_remove": Page(SUPPORT, lambda stage: (stage.rows["accounts.User"].pk,)),
+    "admin:accounts_accesskey_revoke": Page(OPERATOR, lambda stage: (stage.rows["accounts.AccessKey"].pk,)),
     # The desk.
     "desk:find": Page(ALL),
+<<<<<<< HEAD
+    "desk:why": Page(ALL),
+=======
     "desk:apps": Page(ALL),
     "desk:app_traffic": Page(ALL, app_id),
     "desk:app_endpoints": Page(ALL, app_id),
@@ -96,6 +107,7 @@ PAGES = {
     "desk:app_error": Page(ALL, lambda stage: (stage.error_group.app_id, stage.error_group.pk)),
     "desk:app_performance": Page(ALL, app_id),
     "desk:app_resources": Page(ALL, app_id),
+>>>>>>> main
     "desk:second-factor": Page(ALL),
     "desk:code": Page(ALL),
 }

@@ -159,7 +159,7 @@ def test_each_role_runs_by_a_forged_form_what_its_row_says(stage: Stage, role: R
         row = stage.rows[desk.model._meta.label]
         for action in set(desk.actions or ()) if name not in SPARED else ():
             before = AuditEntry.objects.count()
-            told = {"action": str(action), "_selected_action": [row.pk]}
+            told = {"action": str(action), "_selected_action": [row.pk], "asked": "1"}
             client.post(reverse(f"admin:{name}_changelist"), told)
             is_allowed = letter in MODELS[name].change + MODELS[name].add
             if not is_allowed:
