@@ -1,17 +1,17 @@
-"""The staff's pages of accounts, access keys, users and staff; and what the desks of all apps share."""
+"""The staff's pages of accounts, access keys and users; and what the desks of all apps share.
+
+Staff, roles and the list of changes have theirs in accounts.desk.
+"""
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import unfold.admin
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin
-from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
-from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
@@ -20,17 +20,24 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
-from django.utils.html import format_html
 from django.utils.http import urlencode
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import services
 from accounts.actors import Actor
 from accounts.api.addresses import address_of
+from accounts.desk.access_keys import ACTS as ACCESS_KEY_ACTS
+from accounts.desk.access_keys import AccessKeyForm
+from accounts.desk.acts import Acting, asks_once
+from accounts.desk.searching import IndexedChangeList, searched
 from accounts.errors import RefusedError
-from accounts.models import AccessKey, Account, AuditEntry, Scope, Staff, User
+from accounts.models import AccessKey, Account, User
 from accounts.roles import SEE_PERSONAL_DATA
+from analytics.desk.account_page import account_page
+from keys.desk.usage_bar import UsageColumn
+from keys.desk.user_acts import ACTS as USER_ACTS
+from keys.desk.user_page import user_page
 from keys.invalidation import NotYetInForce
+from keys.quotas import quotas_of_users
 from keys.services import delete_user
 
 if TYPE_CHECKING:
@@ -55,12 +62,14 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return counted
 
 
-class Desk(_ModelAdmin):
+class Desk(Acting, _ModelAdmin):
     """A page of rows that services write: nothing is deleted, nothing saved behind their backs."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count all rows, filter by filter
     list_per_page = 50
+    sortable_by: ClassVar[tuple[str, ...]] = ()  # what an index sorts
     # What tells of a person: shown in clear, and searched, only by who has the permission (accounts.roles).
     personal_fields: tuple[str, ...] = ()
 
@@ -81,10 +90,18 @@ class Desk(_ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return self._shown_to(request, super().get_list_display(request))
 
-    def get_search_fields(self, request: HttpRequest) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[IndexedChangeList]:
+        return IndexedChangeList
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Lookups of accounts.desk.searching."""
         if request.user.has_perm(SEE_PERSONAL_DATA):
-            return self.search_fields
-        return [each for each in self.search_fields if each not in self.personal_fields]
+            return list(self.search_fields)
+        return [each for each in self.search_fields if each.partition("__")[0] not in self.personal_fields]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text, lookups = search_term.strip(), self.get_search_fields(request)
+        return (searched(queryset, text, lookups) if text and lookups else queryset), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -104,8 +121,31 @@ class Desk(_ModelAdmin):
             return list(names)
         return [veiled(name) if name in self.personal_fields else name for name in names]
 
+    def facts(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's page shows beside its form, by change_form_outer_before_template and …_after_template."""
+        return {}
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        # A form that was refused is shown within its transaction, where the ledger cannot be read: by itself then.
+        if obj is not None and request.method == "GET":
+            context |= self.facts(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def actor(self, request: HttpRequest) -> Actor:
+        return staff_of(request)
+
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """A row's changes, whoever made them: Django's own history knows the admin's alone."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
         query = urlencode({"row_type": self.opts.label, "row_id": object_id})
         return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{query}")
 
@@ -160,8 +200,7 @@ class AccountFirstDesk(ReadOnlyDesk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        is_detail = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
-        return rows if is_detail or request.GET.get("account_id") else rows.none()
+        return rows if object_id_of(request) or request.GET.get("account_id") else rows.none()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {} if request.GET.get("account_id") else {"subtitle": self.hint}
@@ -183,6 +222,11 @@ class AccountFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         return queryset.filter(account_id=int(value)) if value and value.isdecimal() else queryset
+
+
+def object_id_of(request: HttpRequest) -> str | None:
+    """Of the one row whose page is asked for; None on a list."""
+    return request.resolver_match.kwargs.get("object_id") if request.resolver_match is not None else None
 
 
 def staff_of(request: HttpRequest) -> Actor:
@@ -214,28 +258,18 @@ def show_secret(desk: admin.ModelAdmin[Any], request: HttpRequest, obj: Model, s
     return response
 
 
-@admin.register(Staff)
-class StaffAdmin(StaffUserAdmin, _ModelAdmin):  # type: ignore[type-arg]
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-
-
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class RoleAdmin(GroupAdmin, _ModelAdmin):
-    """The four roles are kept in step by `migrate` (accounts.roles); others are the staff's own."""
-
-
 @admin.register(Account)
 class AccountAdmin(Desk):
     list_display = ("name", "slug", "bucket", "created_at")
-    search_fields = ("name", "slug")
+    search_fields = ("name__icontains", "slug")
+    sortable_by = ("name",)
     fields = ("name", "slug", "bucket", "created_at")
     readonly_fields = ("slug", "bucket", "created_at")
     ordering = ("name",)
+    change_form_outer_before_template = "desk/account_status.html"
+
+    def facts(self, request: HttpRequest, row: Account) -> dict[str, Any]:
+        return account_page(request, row)
 
     def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:
         if change:
@@ -245,30 +279,22 @@ class AccountAdmin(Desk):
             obj.__dict__.update(made.__dict__)
 
 
-class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, scope.value) for scope in Scope],
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: everything.",
-    )
-
-    class Meta:
-        model = AccessKey
-        fields = ("account", "name", "scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
-
-
 @admin.register(AccessKey)
 class AccessKeyAdmin(Desk):
     form = AccessKeyForm
     list_display = ("name", "account", "masked", "requests_per_minute", "expires_at", "revoked_at", "last_used_at")
     list_select_related = ("account",)
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
-    search_fields = ("name", "prefix", "last4", "account__name")
+    search_fields = ("name__icontains", "last4", "account__name__icontains")
     autocomplete_fields = ("account",)
     readonly_fields = ("masked", "revoked_at", "last_used_at", "created_at")
     actions = ("revoke",)
+    acts = ACCESS_KEY_ACTS
+    change_form_outer_before_template = "desk/actions.html"
     ordering = ("-id",)
+
+    def facts(self, request: HttpRequest, row: AccessKey) -> dict[str, Any]:
+        return {"actions": self.act_links(request, row)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.readonly_fields, "account") if obj else ()
@@ -290,6 +316,7 @@ class AccessKeyAdmin(Desk):
         request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
 
     @admin.action(description="Revoke selected access keys (for good)", permissions=["change"])
+    @asks_once("These access keys stop at once and for good: the backends that use them are answered 401.")
     def revoke(self, request: HttpRequest, queryset: QuerySet[AccessKey]) -> None:
         for access_key in queryset.select_related("account"):
             services.revoke_access_key(access_key, now=timezone.now(), by=staff_of(request))
@@ -297,14 +324,18 @@ class AccessKeyAdmin(Desk):
 
 
 @admin.register(User)
-class UserAdmin(ServiceDesk):
+class UserAdmin(UsageColumn, ServiceDesk):
+    quotas_of = staticmethod(quotas_of_users)
+    acts = USER_ACTS
+    change_form_outer_before_template = "desk/user_status.html"
+    change_form_outer_after_template = "desk/user_calls.html"
     service_fields = ("name", "email", "is_disabled")
     create = staticmethod(services.create_user)
     update = staticmethod(services.update_user)
-    list_display = ("name", "email", "account", "plan", "is_disabled", "created_at")
+    list_display = ("name", "email", "account", "plan", "usage", "is_disabled", "created_at")
     list_select_related = ("account", "subscription__plan")
     list_filter = ("is_disabled", AccountFilter)
-    search_fields = ("name", "email")
+    search_fields = ("name__istartswith", "email__istartswith")
     personal_fields = ("name", "email")
     actions = ("move_to_plan", "delete_users")
     ordering = ("-id",)
@@ -312,17 +343,8 @@ class UserAdmin(ServiceDesk):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).filter(deleted_at=None)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        quota = ("quota",) if obj and request.user.has_perm("keys.add_adjustment") else ()
-        return (*super().get_fields(request, obj), *quota)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account", "quota") if obj else ()
-
-    @admin.display(description="quota")
-    def quota(self, user: User) -> str:
-        adjust, change_plan = (reverse(f"desk:{page}", args=["user", user.pk]) for page in ("adjust", "change_plan"))
-        return format_html('<a href="{}">Adjust quota</a> · <a href="{}">Change the plan</a>', adjust, change_plan)
+    def facts(self, request: HttpRequest, row: User) -> dict[str, Any]:
+        return user_page(request, row, self.act_links(request, row))
 
     @admin.display(description="plan")
     def plan(self, user: User) -> str:
@@ -336,35 +358,9 @@ class UserAdmin(ServiceDesk):
         return HttpResponseRedirect(f"{reverse('desk:move')}?{urlencode({'users': chosen})}")
 
     @admin.action(description="Delete selected users (their keys stop at once)", permissions=["change"])
+    @asks_once("These users are deleted for good, and all their keys stop at once; their history stays.")
     def delete_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset.select_related("account"):
+        users = list(queryset.select_related("account"))  # afterwards they are no longer among those shown
+        for user in users:
             delete_user(user, now=timezone.now(), by=staff_of(request))
-        self.message_user(request, f"{len(queryset)} users deleted; their history stays.")
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyDesk):
-    """Who changed what: a row's own changes are one link away from its page (Desk.changes)."""
-
-    list_display = ("at", "who", "action", "row_name", "account", "differences", "address")
-    list_select_related = ("account",)
-    list_filter = ("actor_kind", AccountFilter)
-    search_fields = ("actor_name", "row_name")
-    personal_fields = ("row_name", "differences", "address")
-    fields = ("at", "who", "address", "account", "action", "row_name", "differences", "reason")
-    readonly_fields = fields
-    ordering = ("-id",)
-
-    @admin.display(description="who")
-    def who(self, entry: AuditEntry) -> str:
-        return f"{entry.actor_name} ({entry.get_actor_kind_display()})"
-
-    @admin.display(description="before → after")
-    def differences(self, entry: AuditEntry) -> str:
-        return ", ".join(
-            f"{name}: {entry.before[name]} → {value}" if name in entry.before else f"{name}: {value}"
-            for name, value in entry.after.items()
-        )
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        return lookup in ("row_type", "row_id") or super().lookup_allowed(lookup, value, request)
+        self.message_user(request, f"{len(users)} users deleted; their history stays.")

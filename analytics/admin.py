@@ -10,8 +10,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from unfold.decorators import action as detail_action
 
 from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, ServiceDesk, staff_of
 from analytics import services
@@ -39,12 +42,21 @@ class AppAdmin(ServiceDesk):
     service_fields = ("name", "framework", "is_hub_enabled")
     create = staticmethod(services.create_app)
     update = staticmethod(services.update_app)
-    list_display = ("name", "account", "framework", "client_id", "is_hub_enabled", "is_default")
+    list_display = ("name", "account", "analytics", "framework", "client_id", "is_hub_enabled", "is_default")
     list_select_related = ("account",)
     list_filter = (AccountFilter,)
-    search_fields = ("name", "client_id")
+    search_fields = ("name__icontains", "client_id")
     actions = ("renew_client_ids",)
+    actions_detail = ("open_analytics",)
     ordering = ("-id",)
+
+    @admin.display(description="analytics")
+    def analytics(self, app: App) -> str:
+        return format_html('<a href="{}">Analytics</a>', reverse("desk:app_traffic", args=[app.pk]))
+
+    @detail_action(description="Analytics", icon="monitoring", permissions=["view"])  # type: ignore[untyped-decorator]
+    def open_analytics(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("desk:app_traffic", args=[object_id]))
 
     @admin.action(description="Renew client ids (SDKs 0.x stop for good)", permissions=["change"])
     def renew_client_ids(self, request: HttpRequest, queryset: QuerySet[App]) -> None:
@@ -58,7 +70,7 @@ class WriteTokenAdmin(Desk):
     list_display = ("name", "app", "masked", "created_at", "revoked_at")
     list_select_related = ("app",)
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
-    search_fields = ("name", "last4", "app__name")
+    search_fields = ("name__icontains", "last4", "app__name__icontains")
     autocomplete_fields = ("app",)
     fields = ("app", "name")
     actions = ("revoke",)
@@ -83,7 +95,7 @@ class WriteTokenAdmin(Desk):
 class EnvironmentAdmin(Desk):
     list_display = ("name", "app", "shown_source", "last_sync_at", "created_at")
     list_select_related = ("app",)
-    search_fields = ("name", "app__name")
+    search_fields = ("name", "app__name__icontains")
     fields = ("app", "name", "shown_source", "pinned_source", "last_sync_at", "created_at")
     readonly_fields = ("app", "name", "shown_source", "last_sync_at", "created_at")
     ordering = ("-id",)
@@ -112,7 +124,7 @@ class EnvironmentAdmin(Desk):
 class KeyBindingAdmin(ReadOnlyDesk):
     list_display = ("access_key", "environment", "created_at")
     list_select_related = ("access_key", "environment__app")
-    search_fields = ("access_key__name", "environment__app__name")
+    search_fields = ("access_key__name__icontains", "environment__app__name__icontains")
     ordering = ("-id",)
 
 
@@ -120,7 +132,7 @@ class KeyBindingAdmin(ReadOnlyDesk):
 class ConsumerGroupAdmin(ReadOnlyDesk):
     list_display = ("name", "app")
     list_select_related = ("app",)
-    search_fields = ("name",)
+    search_fields = ("name__icontains",)
     ordering = ("-id",)
 
 
@@ -128,7 +140,7 @@ class ConsumerGroupAdmin(ReadOnlyDesk):
 class ConsumerAdmin(ReadOnlyDesk):
     list_display = ("identifier", "name", "group", "app", "last_request_at")
     list_select_related = ("app", "group")
-    search_fields = ("identifier", "name")
+    search_fields = ("identifier__istartswith", "name__istartswith")
     personal_fields = ("identifier", "name")
     ordering = ("-id",)
 
@@ -138,7 +150,7 @@ class EndpointAdmin(Desk):
     list_display = ("method", "path", "app", "is_excluded", "expected_statuses", "is_announced")
     list_select_related = ("app",)
     list_filter = ("is_excluded",)
-    search_fields = ("path",)
+    search_fields = ("path__istartswith",)
     fields = ("app", "method", "path", "summary", "description", "is_announced", "is_excluded", "expected_statuses")
     readonly_fields = ("app", "method", "path", "summary", "description", "is_announced")
     ordering = ("-id",)
@@ -156,7 +168,7 @@ class PathOverrideAdmin(Desk):
     list_display = ("template", "app", "is_active", "created_at")
     list_select_related = ("app",)
     list_filter = ("is_active",)
-    search_fields = ("template", "app__name")
+    search_fields = ("template__icontains", "app__name__icontains")
     autocomplete_fields = ("app",)
     ordering = ("-id",)
 

@@ -15,7 +15,7 @@ from accounts.errors import RefusedError
 from accounts.models import AuditEntry, User
 from accounts.secrets import Bucket
 from keys.events import head_name, to_ms
-from keys.ledger.opening import open_bucket_for_staff
+from keys.ledger.opening import open_bucket_now
 from keys.ledger.reading import redis_now
 from keys.models import AdjustmentKind, ApiKey
 from keys.redis import client
@@ -110,7 +110,7 @@ def _ask_until_answered(of: ApiKey | User, wish: Wish, quota: Quota, by: Actor, 
                 amount, net, granted = rest
                 return Adjusted(amount, net, granted, is_repeat=word == "REPEATED")
             case "CLOSED":
-                open_bucket_for_staff(bucket, run=rest[0])
+                open_bucket_now(bucket, run=rest[0])
             case "MISS":
                 repeated = in_window(of.account_id, wish.subject, wish.window).filter(request_id=wish.request_id)
                 if found := repeated.first():  # carried out in a former life of Redis

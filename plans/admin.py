@@ -15,7 +15,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.admin import AccountFilter, Desk, ServiceDesk, staff_of
+from accounts.desk.acts import asks_once
 from keys.desk.edit_plan import SEEN, edit_preview, needs_preview
+from keys.desk.plan_page import plan_page
 from keys.services import PlanInUse, delete_plan
 from plans import services
 from plans.models import Plan, Subscription
@@ -29,9 +31,13 @@ class PlanAdmin(ServiceDesk):
     list_display = ("name", "account", "max_requests", "request_period", "is_active", "public_id")
     list_select_related = ("account",)
     list_filter = ("is_active", "request_period", AccountFilter)
-    search_fields = ("name", "public_id")
+    search_fields = ("name__icontains", "public_id")
     actions = ("delete_plans",)
     ordering = ("-id",)
+    change_form_outer_before_template = "desk/plan_status.html"
+
+    def facts(self, request: HttpRequest, row: Plan) -> dict[str, Any]:
+        return plan_page(request, row)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).filter(deleted_at=None)
@@ -61,6 +67,7 @@ class PlanAdmin(ServiceDesk):
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     @admin.action(description="Delete selected plans (those that nobody holds)", permissions=["change"])
+    @asks_once("Those of these plans that nobody holds are deleted for good.")
     def delete_plans(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
         deleted = 0
         for plan in queryset.select_related("account"):
@@ -87,8 +94,8 @@ class SubscriptionAdmin(Desk):
     list_display = ("user", "plan", "account", "custom_start", "since")
     list_select_related = ("user", "plan", "account")
     list_filter = (AccountFilter,)
-    search_fields = ("user__name", "user__email", "plan__name")
-    personal_fields = ("user", "user__name", "user__email")
+    search_fields = ("user__name__istartswith", "user__email__istartswith", "plan__name__icontains")
+    personal_fields = ("user",)
     autocomplete_fields = ("user", "plan")
     fields = ("user", "plan", "custom_start")
     ordering = ("-id",)

@@ -14,7 +14,7 @@ from accounts.admin import staff_of
 from accounts.models import User
 from keys.adjusting import REASON_LENGTH, Adjusted, NotAdjusted, PerhapsAdjusted, Wish, adjust
 from keys.desk import wording
-from keys.desk.subjects import found, name_for, page_url, require, row_url, view_permission
+from keys.desk.subjects import ADJUST, found, name_for, page_url, require, row_url, view_permission
 from keys.events import from_ms, to_ms
 from keys.ledger.reading import redis_now
 from keys.models import AdjustmentKind, ApiKey
@@ -23,7 +23,6 @@ from keys.subjects import Subject
 from plans.models import MAX_REQUESTS
 from plans.windows import Window
 
-PERMISSION = "keys.add_adjustment"
 LAST_MS = 253_402_300_799_999  # of the year 9999
 
 
@@ -69,7 +68,7 @@ FORMS: dict[str, type[ReasonForm]] = {AdjustmentKind.GRANT: GrantForm, Adjustmen
 
 def adjust_page(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """GET shows; POST `preview` (with a kind) says what would be; POST `confirm` does it."""
-    require(request, PERMISSION, view_permission(kind))
+    require(request, ADJUST, view_permission(kind))
     of = found(kind, pk)
     if "confirm" in request.POST:
         return _confirm(request, of)

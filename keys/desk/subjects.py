@@ -4,12 +4,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 
-from accounts.admin import VEIL
 from accounts.models import User
 from accounts.roles import SEE_PERSONAL_DATA
 from keys.models import ApiKey
 
 USER, KEY = "user", "key"
+ADJUST = "keys.add_adjustment"  # the permission for grants and resets
 
 
 def found(kind: str, pk: int) -> ApiKey | User:
@@ -44,7 +44,7 @@ def row_url(of: ApiKey | User) -> str:
 def name_for(request: HttpRequest, of: ApiKey | User) -> str:
     if isinstance(of, ApiKey) or request.user.has_perm(SEE_PERSONAL_DATA):
         return str(of)
-    return VEIL
+    return f"user {of.pk}"
 
 
 def require(request: HttpRequest, *permissions: str) -> None:

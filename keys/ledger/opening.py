@@ -5,13 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from accounts.secrets import Bucket
 from keys.events import head_name, stream_name
-from keys.models import StreamPosition
 from keys.redis import client
 
 SCRIPT = Path(__file__).with_name("open.lua").read_text()
@@ -34,9 +33,15 @@ async def open_bucket(
     return str(found.decode())
 
 
-def open_bucket_for_staff(bucket: Bucket, *, run: str) -> None:
-    """The same, through Django's connection and the synchronous client."""
-    with transaction.atomic():
-        position = StreamPosition.objects.select_for_update().get(bucket=bucket)
-        names = (head_name(bucket), stream_name(bucket))
-        client().eval(SCRIPT, 2, *names, run, position.last_id, secrets.token_hex(8))
+def open_bucket_now(bucket: Bucket, *, run: str) -> None:
+    """The same without an event loop; the position is locked where the bucket is not open already."""
+    with client().pipeline(transaction=False) as pipeline:
+        pipeline.hget(head_name(bucket), "run")
+        if pipeline.execute() == [run]:
+            return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK_POSITION, [bucket])
+        row = cursor.fetchone()
+        if row is None:
+            raise LookupError(f"no StreamPosition of bucket {bucket}: run `manage.py migrate`")
+        client().eval(SCRIPT, 2, head_name(bucket), stream_name(bucket), run, row[0], secrets.token_hex(8))

@@ -11,12 +11,23 @@ from tests.live_server import LiveServer
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_page_of_the_desk_has_a_serious_fault(server: LiveServer, alice: Tenant, staff: Staff, dark: bool) -> None:
-    key = alice.key()
+    key = alice.key(user=alice.user(alice.plan()))
+    user = key.api_key.user
+    assert user is not None
     paths = [
         reverse("admin:index"),
         reverse("desk:find"),
         reverse("admin:keys_apikey_changelist"),
         reverse("admin:keys_apikey_change", args=[key.api_key.pk]),
+        reverse("admin:keys_apikey_revoke", args=[key.api_key.pk]),
+        reverse("admin:keys_apikey_expire", args=[key.api_key.pk]),
+        reverse("admin:keys_apikey_regenerate", args=[key.api_key.pk]),
+        f"{reverse('desk:why')}?key={key.api_key.pk}&access_key={alice.access_key.pk}",
+        reverse("admin:accounts_user_changelist"),
+        reverse("admin:accounts_user_change", args=[user.pk]),
+        reverse("admin:accounts_account_change", args=[alice.account.pk]),
+        reverse("admin:plans_plan_change", args=[user.subscription.plan_id]),
+        reverse("admin:accounts_accesskey_change", args=[alice.access_key.pk]),
     ]
     with browsing(server, dark=dark) as page:
         log_in(page)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('keys', '0005_decisions_by_bucket'),
+        ('keys', '0007_denied_decisions'),
     ]
 
     operations = [
