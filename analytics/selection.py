@@ -58,6 +58,11 @@ class Selection:
         chosen = (self.endpoints, self.statuses)
         return not self.environments or any(one is not None and not one.keys for one in chosen)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks for neither endpoints (beyond leaving some out), nor a consumer, nor statuses."""
+        return self.endpoints is None and self.consumer_id is None and self.statuses is None
+
     def predicate(self) -> tuple[str, list[object]]:
         """SQL (and its arguments) over endpoint_id, consumer_id and status_code. For environments and their sources
         see analytics.sources."""

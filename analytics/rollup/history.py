@@ -61,6 +61,13 @@ SELECT app_id, quarter, environment_id, endpoint_id, status_code, source,
  WHERE app_id = %(app)s AND quarter >= %(day)s AND quarter < %(day)s::timestamptz + interval '1 day'
  GROUP BY 1, 2, 3, 4, 5, 6
 """
+ENVIRONMENTS_OF_A_DAY = """
+INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent)
+SELECT app_id, quarter, environment_id, source, sum(requests), sum(bytes_received), sum(bytes_sent)
+  FROM analytics_trafficquartertotal
+ WHERE app_id = %(app)s AND quarter >= %(day)s AND quarter < %(day)s::timestamptz + interval '1 day'
+ GROUP BY 1, 2, 3, 4
+"""
 
 
 class Cast(NamedTuple):
@@ -106,7 +113,7 @@ def write_traffic(app: App, cast: Cast, days: list[datetime], *, progress: Progr
     for day in days:
         _make(QUARTERS, day)
         told = _told(app, cast, day) | {"places": CONSUMERS_IN_A_QUARTER, "source": Source.DECISION.value}
-        _run((QUARTERS_OF_A_DAY, TOTALS_OF_A_DAY), told)
+        _run((QUARTERS_OF_A_DAY, TOTALS_OF_A_DAY, ENVIRONMENTS_OF_A_DAY), told)
         progress(1)
 
 

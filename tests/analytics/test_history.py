@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import Sum
 
 from analytics import services
-from analytics.models import RequestDetail, RequestLog, TrafficQuarter, TrafficQuarterTotal
+from analytics.models import EnvironmentQuarter, RequestDetail, RequestLog, TrafficQuarter, TrafficQuarterTotal
 from tests.cast import BY, Tenant
 
 
@@ -20,6 +20,8 @@ def test_a_past_has_the_size_that_was_asked_for(alice: Tenant) -> None:
     assert TrafficQuarterTotal.objects.count() == 30 * 96 * 5
     sums = {"requests": Sum("requests"), "bytes": Sum("bytes_sent")}
     assert TrafficQuarter.objects.aggregate(**sums) == TrafficQuarterTotal.objects.aggregate(**sums)
+    assert EnvironmentQuarter.objects.count() == 30 * 96
+    assert EnvironmentQuarter.objects.aggregate(**sums) == TrafficQuarterTotal.objects.aggregate(**sums)
 
 
 def test_a_past_without_days_is_refused(alice: Tenant) -> None:

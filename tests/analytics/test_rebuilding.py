@@ -6,7 +6,7 @@ import threading
 import pytest
 from django.db import connection
 
-from analytics.models import TrafficQuarter, TrafficQuarterTotal
+from analytics.models import EnvironmentQuarter, TrafficQuarter, TrafficQuarterTotal
 from analytics.partitions import TRAFFIC_MINUTES
 from analytics.rollup.rebuilding import app_days, rebuild_traffic
 from tests.analytics.reporting import DAY, HOUR, MINUTE, NOW, call, file, filed, new_app, observed, rows, told, traffic
@@ -48,9 +48,11 @@ def test_what_was_lost_or_wrong_is_as_it_was(alice: Tenant, bob: Tenant) -> None
     with connection.cursor() as cursor:
         cursor.execute("UPDATE analytics_trafficquartertotal SET requests = 999, durations = '{}'")
         cursor.execute("DELETE FROM analytics_trafficquarter WHERE consumer_id % 2 = 0")
+        cursor.execute("UPDATE analytics_environmentquarter SET requests = 1")
     written = rebuild_traffic(app_days(NOW))
     assert filed() == before == told(apps[0], said) | told(apps[1], said)  # type: ignore[arg-type]
-    assert written == TrafficQuarter.objects.count() + TrafficQuarterTotal.objects.count()
+    tables = (TrafficQuarter, TrafficQuarterTotal, EnvironmentQuarter)
+    assert written == sum(table.objects.count() for table in tables)
 
 
 def test_what_is_older_than_the_journal_stays(alice: Tenant) -> None:
@@ -60,6 +62,7 @@ def test_what_is_older_than_the_journal_stays(alice: Tenant) -> None:
     rebuild_traffic(app_days(NOW))
     assert sorted(TrafficQuarter.objects.values_list("requests", flat=True)) == [5, 7]
     assert sorted(TrafficQuarterTotal.objects.values_list("requests", flat=True)) == [5, 7]
+    assert sorted(EnvironmentQuarter.objects.values_list("requests", flat=True)) == [5, 7]
 
 
 def test_a_day_that_retention_dropped_and_a_late_report_made_again_is_left_alone(
