@@ -15,6 +15,7 @@ def test_a_past_has_the_size_that_was_asked_for(alice: Tenant) -> None:
     call_command("simulate_history", "--app", str(app.pk), *wanted)
     assert RequestLog.objects.filter(app_id=app.pk).count() == 2000
     assert RequestLog.objects.values("endpoint_id").distinct().count() == 5
+    assert RequestLog.objects.filter(environment_id=app.environments.get(name="staging").pk).count() == 2
     assert 0 < RequestDetail.objects.count() < 2000
     assert TrafficQuarter.objects.count() == 30 * 96 * 5 * 4
     assert TrafficQuarterTotal.objects.count() == 30 * 96 * 5
