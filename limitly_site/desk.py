@@ -75,6 +75,8 @@ UNFOLD = {
     "SITE_SUBHEADER": "Plans, keys, exact quotas",
     "SITE_SYMBOL": "speed",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("limitly/icon.svg")}],
+    "STYLES": [lambda _: static("limitly/desk.css")],
+    "SCRIPTS": [lambda _: static("limitly/desk.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},

@@ -102,6 +102,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "accounts.desk.zones.reader_zone",
     "axes.middleware.AxesMiddleware",  # the last: it answers whoever is locked out
 ]
 ROOT_URLCONF = "limitly_site.urls"
@@ -189,6 +190,8 @@ LIMITLY_INGEST_BACKLOG_BYTES = environment.integer(
 )
 LIMITLY_INGEST_CONNECTIONS = 2
 LIMITLY_FOLD_DECISIONS = environment.flag("LIMITLY_FOLD_DECISIONS", default=True)
+# Decisions a second from which on folding them waits, a minute at most, and leaves the processors to validate.
+LIMITLY_FOLD_GIVES_WAY_AT = environment.integer("LIMITLY_FOLD_GIVES_WAY_AT", 2_000, at_least=1, at_most=1_000_000)
 LIMITLY_REQUEST_LOG_DAYS = environment.integer("LIMITLY_REQUEST_LOG_DAYS", 15, at_least=3, at_most=3_650)
 LIMITLY_TRAFFIC_MINUTE_DAYS = environment.integer("LIMITLY_TRAFFIC_MINUTE_DAYS", 32, at_least=3, at_most=3_650)
 LIMITLY_TRAFFIC_MONTHS = environment.integer("LIMITLY_TRAFFIC_MONTHS", 13, at_least=2, at_most=240)

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
 from accounts.api.fields import Moment
+from accounts.zones import zone_named
 from analytics.paging import TOKEN_LENGTH
 from analytics.periods import Interval
 from analytics.selection import status_names
@@ -106,14 +106,6 @@ class RequestLogQuery(RouteQuery, RangeQuery):
             return status_names(text)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
-
-
-def zone_named(name: str) -> ZoneInfo | None:
-    """None unless there is such a zone; ZoneInfo itself raises all of these for names that are none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 def _microseconds(text: str) -> str:

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from accounts.api.base import AccountView
+from accounts.zones import zone_named
 from analytics import endpoints, request_logs, traffic
 from analytics.api.errors import Unprocessable, answer_exception
 from analytics.api.pages import Asked, plain, whole
@@ -28,7 +29,6 @@ from analytics.api.queries import (
     PageQuery,
     RequestLogQuery,
     TrafficQuery,
-    zone_named,
 )
 from analytics.api.serializers import AppSerializer, ConsumerSerializer, EndpointSerializer, TeamSerializer
 from analytics.api.shown import logged_request, period_sum, request_details

@@ -17,6 +17,7 @@ from accounts.secrets import Bucket
 from analytics.models import App, FoldPosition
 from analytics.observations import Observed
 from analytics.rollup.filing import file_observed
+from analytics.rollup.giving_way import GivesWay
 from analytics.rollup.partitioning import making_partitions
 from analytics.rollup.places import Placed, by_app, callers_of, templates_of
 from analytics.rollup.translating import Callers, observed_of
@@ -37,8 +38,10 @@ class Folding(NamedTuple):
     now: datetime
 
 
-def fold_decisions(*, for_s: float, now: datetime, batch: int = BATCH) -> int:
+def fold_decisions(*, for_s: float, now: datetime, batch: int = BATCH, gives_way: GivesWay | None = None) -> int:
     """Folds what every bucket has to fold until nothing is left or the time is up; how many decisions were folded.
+
+    A bucket that `gives_way` is left as it is.
 
     Where LIMITLY_FOLD_DECISIONS is off, none, and no position moves: turned on again, what is still kept is folded.
     """
@@ -47,13 +50,14 @@ def fold_decisions(*, for_s: float, now: datetime, batch: int = BATCH) -> int:
     ends = time.monotonic() + for_s
     folded, waiting = 0, _behind()
     while waiting:
-        for bucket in list(waiting):
+        for bucket, (after, until) in list(waiting.items()):
             if time.monotonic() >= ends:
                 return folded
-            count = fold_bucket(bucket, now=now, at_most=batch)
+            waits = gives_way is not None and gives_way(bucket, after, until)
+            count = 0 if waits else fold_bucket(bucket, now=now, at_most=batch)
             folded += count
             if count < batch:
-                waiting.remove(bucket)
+                del waiting[bucket]
     return folded
 
 
@@ -79,10 +83,11 @@ def _fold_next(bucket: Bucket, now: datetime, at_most: int) -> int:
     return len(decisions)
 
 
-def _behind() -> list[Bucket]:
-    """Two SELECTs of sixteen rows say which buckets have something to fold."""
+def _behind() -> dict[Bucket, tuple[StreamId, StreamId]]:
+    """Which buckets have something to fold: after which event, and until which. Two SELECTs of sixteen rows."""
     folded = {row.bucket: StreamId(row.ms, row.seq) for row in FoldPosition.objects.all()}
-    return [bucket for bucket, until in filed_until().items() if folded.get(bucket, until) < until]
+    behind = {bucket: (folded.get(bucket, until), until) for bucket, until in filed_until().items()}
+    return {bucket: (after, until) for bucket, (after, until) in behind.items() if after < until}
 
 
 def _file(decisions: Sequence[Decision], now: datetime) -> None:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from analytics.models import App, Consumer, Endpoint, Environment, FoldPosition, RequestLog, TrafficMinute
-from analytics.rollup.folding import fold_decisions
+from analytics.rollup.folding import BATCH, fold_decisions
 from keys.events import to_ms
 from keys.ledger.drain import drain_all
 from keys.models import StreamPosition
@@ -23,10 +23,10 @@ def decide(stores: StoreRedis, tenant: Tenant, at: datetime, seq: int = 0, **oth
     append(stores, tenant, f"{to_ms(at)}-{seq}", **({"access_key_id": tenant.access_key.pk} | other))
 
 
-def fold_all(**given: int) -> int:
+def fold_all(*, batch: int = BATCH) -> int:
     """Drains and folds; how many decisions were folded."""
     drain_all(for_s=10)
-    return fold_decisions(for_s=10, now=timezone.now(), **given)
+    return fold_decisions(for_s=10, now=timezone.now(), batch=batch)
 
 
 def request_logs(account: Account) -> Counter[Told]:
