@@ -2,12 +2,13 @@
 
 import random
 import threading
+from importlib import import_module
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from analytics.models import EnvironmentQuarter, TrafficQuarter, TrafficQuarterTotal
-from analytics.partitions import TRAFFIC_MINUTES
+from analytics.partitions import ENVIRONMENT_QUARTERS, TRAFFIC_MINUTES
 from analytics.rollup.rebuilding import app_days, rebuild_traffic
 from tests.analytics.reporting import DAY, HOUR, MINUTE, NOW, call, file, filed, new_app, observed, rows, told, traffic
 from tests.cast import Tenant
@@ -53,6 +54,22 @@ def test_what_was_lost_or_wrong_is_as_it_was(alice: Tenant, bob: Tenant) -> None
     assert filed() == before == told(apps[0], said) | told(apps[1], said)  # type: ignore[arg-type]
     tables = (TrafficQuarter, TrafficQuarterTotal, EnvironmentQuarter)
     assert written == sum(table.objects.count() for table in tables)
+
+
+def test_what_was_filed_before_environments_had_sums_is_in_them(alice: Tenant, bob: Tenant) -> None:
+    migration = import_module("analytics.migrations.0007_environment_quarters")
+    said = _lively()
+    for app in (new_app(alice), new_app(bob)):
+        file(app, *said)  # type: ignore[arg-type]
+    sums = EnvironmentQuarter.objects.order_by("pk").values_list()
+    before = list(sums)
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in (migration.DROP, migration.CREATE, migration.PARTITIONS, migration.FILL):
+            cursor.execute(statement)
+    assert list(sums) == before
+    assert ENVIRONMENT_QUARTERS.lacking_of([NOW - 2 * DAY, NOW]) == set()
+    file(new_app(alice), *said)  # type: ignore[arg-type]
+    filed()
 
 
 def test_what_is_older_than_the_journal_stays(alice: Tenant) -> None:
