@@ -74,6 +74,10 @@ class ApiKey(Deletable):
             models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="api_key_live"),
             models.Index(fields=["public_id"], name="api_key_public_id"),  # staff search beyond one account
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="api_key_by_name"),
+            models.Index(fields=["-id"], condition=Q(deleted_at=None), name="api_key_newest"),
+            models.Index(
+                fields=["account", "-id"], condition=Q(deleted_at=None, status="inactive"), name="api_key_inactive"
+            ),
         ]
 
     def __str__(self) -> str:

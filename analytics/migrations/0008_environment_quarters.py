@@ -39,7 +39,7 @@ DROP = "DROP TABLE analytics_environmentquarter"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("analytics", "0006_bindings_within_account")]
+    dependencies = [("analytics", "0007_lists_by_index")]
 
     operations = [
         migrations.RunSQL(
