@@ -19,6 +19,7 @@ NAVIGATION = [
         "items": [
             _link("Home", "home", "index"),
             {"title": "Find", "icon": "search", "link": reverse_lazy("desk:find")},
+            {"title": "Analytics", "icon": "monitoring", "link": reverse_lazy("desk:apps")},
         ]
     },
     _lists(

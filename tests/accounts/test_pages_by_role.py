@@ -19,6 +19,8 @@ from analytics.models import (
     ConsumerGroup,
     DroppedItems,
     Endpoint,
+    ErrorGroup,
+    ErrorKind,
     InboxReport,
     Instance,
     RejectedReport,
@@ -68,7 +70,11 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     analytics.create_path_override(app, template="/shops/{slug}", by=BY)
     Instance.objects.create(environment=environment, identifier="one")
     Consumer.objects.create(app=app, identifier="uma", group=ConsumerGroup.objects.create(app=app, name="gold"))
-    Endpoint.objects.create(app=app, method="GET", path="/orders")
+    endpoint = Endpoint.objects.create(app=app, method="GET", path="/orders")
+    error_group = ErrorGroup.objects.create(
+        app=app, environment=environment, endpoint=endpoint, kind=ErrorKind.SERVER, fingerprint=b"1",
+        occurrences=1, first_seen_at=now, last_seen_at=now,
+    )  # fmt: skip
     InboxReport.objects.create(app=app, kind=ReportKind.SYNC, received_at=now, body=b"{}")
     RejectedReport.objects.create(
         app=app, kind=ReportKind.SYNC, reason="bad_gzip", size_bytes=2, body=b"{}", received_at=now
@@ -78,7 +84,7 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     DeadEvent.objects.create(bucket=0, stream_id="1-1", fields={}, reason="unreadable")
     rows = {desk.model._meta.label: desk.model._base_manager.first() for desk in DESKS.values()}
     rows["accounts.Staff"] = staff = Staff.objects.create_user("vera", password="a long one", is_staff=True)
-    return Stage(rows=rows, staff=staff)
+    return Stage(rows=rows, staff=staff, error_group=error_group)
 
 
 def _client(role: Role) -> Client:
