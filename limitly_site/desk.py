@@ -19,11 +19,8 @@ NAVIGATION = [
         "items": [
             _link("Home", "home", "index"),
             {"title": "Find", "icon": "search", "link": reverse_lazy("desk:find")},
-<<<<<<< HEAD
             {"title": "Why refused?", "icon": "help", "link": reverse_lazy("desk:why")},
-=======
             {"title": "Analytics", "icon": "monitoring", "link": reverse_lazy("desk:apps")},
->>>>>>> main
         ]
     },
     _lists(

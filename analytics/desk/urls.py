@@ -22,12 +22,8 @@ def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPa
 
 
 urlpatterns = [
-<<<<<<< HEAD
-    path("find/", admin.site.admin_view(find_page), name="find"),
-    path("why/", admin.site.admin_view(why_page), name="why"),
-    path("second-factor/", admin.site.admin_view(second_factor_page), name="second-factor"),
-=======
     _page("find/", find_page, "find"),
+    _page("why/", why_page, "why"),
     _page("apps/", apps_page, "apps"),
     _page("apps/<int:app_id>/traffic/", traffic_page, "app_traffic"),
     _page("apps/<int:app_id>/endpoints/", endpoints_page, "app_endpoints"),
@@ -37,6 +33,5 @@ urlpatterns = [
     _page("apps/<int:app_id>/performance/", performance_page, "app_performance"),
     _page("apps/<int:app_id>/resources/", resources_page, "app_resources"),
     _page("second-factor/", second_factor_page, "second-factor"),
->>>>>>> main
     path("code/", log_in_code, name="code"),  # between password and session: for who has not logged in yet
 ]

@@ -96,9 +96,7 @@ PAGES = {
     "admin:accounts_accesskey_revoke": Page(OPERATOR, lambda stage: (stage.rows["accounts.AccessKey"].pk,)),
     # The desk.
     "desk:find": Page(ALL),
-<<<<<<< HEAD
     "desk:why": Page(ALL),
-=======
     "desk:apps": Page(ALL),
     "desk:app_traffic": Page(ALL, app_id),
     "desk:app_endpoints": Page(ALL, app_id),
@@ -107,7 +105,6 @@ PAGES = {
     "desk:app_error": Page(ALL, lambda stage: (stage.error_group.app_id, stage.error_group.pk)),
     "desk:app_performance": Page(ALL, app_id),
     "desk:app_resources": Page(ALL, app_id),
->>>>>>> main
     "desk:second-factor": Page(ALL),
     "desk:code": Page(ALL),
 }

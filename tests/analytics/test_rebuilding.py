@@ -57,7 +57,7 @@ def test_what_was_lost_or_wrong_is_as_it_was(alice: Tenant, bob: Tenant) -> None
 
 
 def test_what_was_filed_before_environments_had_sums_is_in_them(alice: Tenant, bob: Tenant) -> None:
-    migration = import_module("analytics.migrations.0008_environment_quarters")
+    migration = import_module("analytics.migrations.0009_environment_quarters")
     said = _lively()
     for app in (new_app(alice), new_app(bob)):
         file(app, *said)  # type: ignore[arg-type]

@@ -8,6 +8,6 @@ DROP = "DROP INDEX request_of_environment"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("analytics", "0008_environment_quarters")]
+    dependencies = [("analytics", "0009_environment_quarters")]
 
     operations = [migrations.RunSQL(CREATE, DROP)]

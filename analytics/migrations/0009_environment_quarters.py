@@ -39,7 +39,7 @@ DROP = "DROP TABLE analytics_environmentquarter"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("analytics", "0007_lists_by_index")]
+    dependencies = [("analytics", "0008_find_apps")]
 
     operations = [
         migrations.RunSQL(
