@@ -19,9 +19,12 @@ SEEN = "_seen"  # sent by who has seen the preview
 
 
 def needs_preview(plan: Plan, *, limit: int, period: str) -> bool:
-    """A limit that is lowered, or windows of another length."""
+    """A limit that is lowered, or windows of another length, of a plan that somebody holds."""
     is_lowered = limit != UNLIMITED and (plan.is_unlimited or limit < plan.max_requests)
-    return is_lowered or period != plan.request_period
+    if not is_lowered and period == plan.request_period:
+        return False
+    users = Subscription.objects.filter(plan=plan, user__deleted_at=None)
+    return users.exists() or ApiKey.objects.filter(plan=plan, deleted_at=None).exists()
 
 
 def edit_preview(request: HttpRequest, plan: Plan, *, limit: int, period: str) -> HttpResponse:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -25,6 +25,7 @@ from plans.models import Plan, Subscription
 from plans.services import move_users
 
 STEP = 100  # users moved by one request
+NOBODY = "Choose here whom to move; or go to a plan's page to move all of its users."
 
 
 class Whom(forms.Form):
@@ -100,10 +101,10 @@ def move_page(request: HttpRequest) -> HttpResponse:
 
 
 def _moving(request: HttpRequest) -> Moving:
-    """Errors: RefusedError when users of several accounts, or too many, were chosen; Http404 when nobody was."""
+    """Errors: RefusedError when nobody, too many, or users of several accounts were chosen."""
     whom = Whom(request.POST if request.method == "POST" else request.GET)
     if not whom.is_valid():
-        raise Http404("Whom to move is not told.")
+        raise RefusedError(NOBODY)
     if source := whom.cleaned_data["source"]:
         return Moving(source.account, source, [])
     ids = [int(pk) for pk in whom.cleaned_data["users"].split(",") if pk]
@@ -111,7 +112,7 @@ def _moving(request: HttpRequest) -> Moving:
         raise RefusedError(f"Choose at most {MOVED_AT_ONCE} users, or move all users of a plan from the plan's page.")
     chosen = list(User.objects.live().select_related("account").filter(pk__in=ids).order_by("pk"))
     if not chosen:
-        raise Http404("There are no such users.")
+        raise RefusedError(NOBODY)
     if len({user.account_id for user in chosen}) > 1:
         raise RefusedError("Choose users of one account: a plan is one account's.")
     return Moving(chosen[0].account, None, chosen)

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('grant', 'extra units granted'), ('reset', 'use reset')], max_length=5)),
                 ('amount', models.BigIntegerField(help_text="What the window's use was changed by: below zero.")),
                 ('plan_id', models.BigIntegerField(null=True)),
-                ('actor_kind', models.CharField(choices=[('staff', 'staff'), ('access_key', 'access key'), ('command', 'command')], max_length=10)),
+                ('actor_kind', models.CharField(choices=[('staff', 'staff'), ('access_key', 'access key'), ('command', 'command'), ('visitor', 'visitor')], max_length=10)),
                 ('actor_name', models.CharField(max_length=150)),
                 ('reason', models.CharField(max_length=500)),
                 ('request_id', models.UUIDField(help_text='Names the wish: carried out once, however often it was sent.')),

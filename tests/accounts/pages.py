@@ -56,6 +56,7 @@ MODELS = {
     "keys_streamposition": Model(ALL, NOBODY, NOBODY),
     "keys_pendinginvalidation": Model(ALL, NOBODY, NOBODY),
     "keys_deadevent": Model(ALL, NOBODY, NOBODY),
+    "keys_adjustment": Model(ALL, NOBODY, NOBODY),
     "analytics_app": Model(ALL, OPERATOR, OPERATOR),
     "analytics_writetoken": Model(ALL, OPERATOR, NOBODY),
     "analytics_environment": Model(ALL, NOBODY, OPERATOR),
@@ -97,6 +98,9 @@ PAGES = {
     # The desk.
     "desk:find": Page(ALL),
     "desk:why": Page(ALL),
+    "desk:adjust": Page(SUPPORT, lambda stage: ("user", stage.rows["accounts.User"].pk)),
+    "desk:change_plan": Page(SUPPORT, lambda stage: ("key", stage.rows["keys.ApiKey"].pk)),
+    "desk:move": Page(SUPPORT),
     "desk:apps": Page(ALL),
     "desk:app_traffic": Page(ALL, app_id),
     "desk:app_endpoints": Page(ALL, app_id),

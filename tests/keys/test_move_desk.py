@@ -139,8 +139,15 @@ def test_another_period_is_previewed(desk: Client, alice: Tenant) -> None:
 @pytest.mark.parametrize("other", [{"max_requests": 101}, {"max_requests": -1}, {"name": "Silver"}])
 def test_what_refuses_nobody_is_saved_at_once(desk: Client, alice: Tenant, other: dict[str, Any]) -> None:
     plan = alice.plan(100)
+    alice.user(plan)
     assert desk.post(reverse("admin:plans_plan_change", args=[plan.pk]), _typed(plan, **other)).status_code == 302
     assert AuditEntry.objects.filter(action="plan changed").count() == 1
+
+
+def test_a_plan_that_nobody_holds_is_saved_at_once(desk: Client, alice: Tenant) -> None:
+    plan = alice.plan(100)
+    page = reverse("admin:plans_plan_change", args=[plan.pk])
+    assert desk.post(page, _typed(plan, max_requests=5)).status_code == 302
 
 
 def test_a_form_with_a_fault_is_shown_again_as_ever(desk: Client, alice: Tenant) -> None:
@@ -219,8 +226,10 @@ def test_a_move_to_another_accounts_plan_moves_nobody(desk: Client, alice: Tenan
 
 
 @pytest.mark.parametrize("whom", [{}, {"users": "999"}, {"users": "x"}, {"source": "999"}])
-def test_nobody_is_not_found(desk: Client, alice: Tenant, whom: dict[str, str]) -> None:
-    assert desk.get(reverse("desk:move"), whom).status_code == 404
+def test_who_chose_nobody_is_led_to_where_to_choose(desk: Client, alice: Tenant, whom: dict[str, str]) -> None:
+    page = desk.get(reverse("desk:move"), whom, follow=True)
+    assert "Choose here whom to move" in _text(page)
+    assert page.redirect_chain == [(reverse("admin:accounts_user_changelist"), 302)]
 
 
 def test_who_left_meanwhile_stays_where_it_is(alice: Tenant) -> None:
