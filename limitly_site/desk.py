@@ -19,6 +19,12 @@ NAVIGATION = [
         "items": [
             _link("Home", "home", "index"),
             {"title": "Find", "icon": "search", "link": reverse_lazy("desk:find")},
+            {
+                "title": "Requests",
+                "icon": "travel_explore",
+                "link": reverse_lazy("desk:requests"),
+                "permission": lambda request: request.user.has_perm("analytics.view_requestlog"),
+            },
         ]
     },
     _lists(

@@ -6,10 +6,15 @@ from django.urls import path
 from accounts.desk.logging_in import log_in_code
 from accounts.desk.second_factor import second_factor_page
 from analytics.desk.find import find_page
+from analytics.desk.request_page import request_page
+from analytics.desk.requests import export_page, requests_page
 
 app_name = "desk"
 urlpatterns = [
     path("find/", admin.site.admin_view(find_page), name="find"),
+    path("requests/", admin.site.admin_view(requests_page), name="requests"),
+    path("requests/export/", admin.site.admin_view(export_page), name="export-requests"),
+    path("requests/<int:app_id>/<uuid:uuid>/", admin.site.admin_view(request_page), name="request"),
     path("second-factor/", admin.site.admin_view(second_factor_page), name="second-factor"),
     path("code/", log_in_code, name="code"),  # between password and session: for who has not logged in yet
 ]

@@ -83,6 +83,9 @@ PAGES = {
     "admin:keys_apikey_regenerate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
     # The desk.
     "desk:find": Page(ALL),
+    "desk:requests": Page(ALL),
+    "desk:export-requests": Page(SUPPORT, query="app=0", post={"format": "csv"}),  # who exports, sees personal data
+    "desk:request": Page(ALL, lambda stage: (stage.request_log.app_id, stage.request_log.uuid)),
     "desk:second-factor": Page(ALL),
     "desk:code": Page(ALL),
 }

@@ -27,7 +27,7 @@ from analytics.models import (
 from keys.ledger.drain import drain_all
 from keys.models import DeadEvent, PendingInvalidation
 from tests.accounts.pages import LETTERS, MODELS, NO_PAGES, PAGES, Page, Stage
-from tests.analytics.filed import observe
+from tests.analytics.filed import file_rows, observe, request
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
 
@@ -68,7 +68,8 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     analytics.create_path_override(app, template="/shops/{slug}", by=BY)
     Instance.objects.create(environment=environment, identifier="one")
     Consumer.objects.create(app=app, identifier="uma", group=ConsumerGroup.objects.create(app=app, name="gold"))
-    Endpoint.objects.create(app=app, method="GET", path="/orders")
+    request_log = request(environment, Endpoint.objects.create(app=app, method="GET", path="/orders"), now)
+    file_rows([request_log])
     InboxReport.objects.create(app=app, kind=ReportKind.SYNC, received_at=now, body=b"{}")
     RejectedReport.objects.create(
         app=app, kind=ReportKind.SYNC, reason="bad_gzip", size_bytes=2, body=b"{}", received_at=now
@@ -78,7 +79,7 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     DeadEvent.objects.create(bucket=0, stream_id="1-1", fields={}, reason="unreadable")
     rows = {desk.model._meta.label: desk.model._base_manager.first() for desk in DESKS.values()}
     rows["accounts.Staff"] = staff = Staff.objects.create_user("vera", password="a long one", is_staff=True)
-    return Stage(rows=rows, staff=staff)
+    return Stage(rows=rows, staff=staff, request_log=request_log)
 
 
 def _client(role: Role) -> Client:
