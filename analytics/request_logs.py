@@ -168,10 +168,16 @@ def _walk_of(selection: Selection, *, start: datetime, end: datetime) -> Walk:
 
 
 def narrowest(selection: Selection) -> Streams:
-    """The index that leads to the fewest rows: a consumer's, else that of the smallest share of what there is."""
+    """The index that leads to the fewest rows: a consumer's, else that of the smallest share of what there is.
+
+    How many requests each environment, endpoint and status has is not asked: each counts as one of so many.
+    """
     if selection.consumer_id is not None:
         return Streams("consumer_id", [selection.consumer_id])
     options = [(1.0, Streams("", [0]))]
+    if selection.known_environments is not None:
+        keys = [environment.pk for environment in selection.environments]
+        options.append((len(keys) / selection.known_environments, Streams("environment_id", keys)))
     for column, chosen in (("endpoint_id", selection.endpoints), ("status_code", selection.statuses)):
         if chosen is not None and len(chosen.keys) <= STREAMS_MAX:
             options.append((chosen.share, Streams(column, chosen.keys)))
