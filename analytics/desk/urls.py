@@ -12,6 +12,8 @@ from analytics.desk.app_errors import error_page, errors_page
 from analytics.desk.app_list import apps_page
 from analytics.desk.app_tabs import consumers_page, endpoints_page, performance_page, resources_page, traffic_page
 from analytics.desk.find import find_page
+from analytics.desk.request_page import request_page
+from analytics.desk.requests import export_page, requests_page
 from keys.desk.why import why_page
 
 app_name = "desk"
@@ -24,6 +26,9 @@ def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPa
 urlpatterns = [
     _page("find/", find_page, "find"),
     _page("why/", why_page, "why"),
+    _page("requests/", requests_page, "requests"),
+    _page("requests/export/", export_page, "export-requests"),
+    _page("requests/<int:app_id>/<uuid:uuid>/", request_page, "request"),
     _page("apps/", apps_page, "apps"),
     _page("apps/<int:app_id>/traffic/", traffic_page, "app_traffic"),
     _page("apps/<int:app_id>/endpoints/", endpoints_page, "app_endpoints"),
