@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test torture bench bench-ingest bench-reads bench-admin clones lint format
+.PHONY: help run test torture bench bench-ingest bench-reads bench-admin bench-rollup clones lint format
 
 help:
 	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench-reads   traffic and request logs read, of a million and of ten million (ARGS='--logs 100000')"
 	@echo "make bench-admin   every page of the staff's desk, on a million keys (ARGS='--keys 20000 --users 2000 --logs 100000')"
 	@echo "make bench-ingest  reports accepted a second, and what they cost validate (needs wrk)"
+	@echo "make bench-rollup  request logs a second from stored reports to rows, against COPY (ARGS='--bodies 200')"
 	@echo "make clones   make run and make test in fresh clones, as root and as a plain user"
 	@echo "make lint     formatting, lint, types and the architecture's rules"
 	@echo "make format   format and mend what can be mended"
@@ -33,6 +34,9 @@ bench-ingest: .venv/.for-test
 
 bench-reads: .venv/.for-test
 	@exec .venv/bin/python -m benchmarks.reads $(ARGS)
+
+bench-rollup: .venv/.for-test
+	@exec .venv/bin/python -m benchmarks.rollup $(ARGS)
 
 bench-admin: .venv/.for-test
 	@exec .venv/bin/python -m benchmarks.admin $(ARGS)

@@ -1,7 +1,9 @@
-"""`/readyz`: whether this installation can do its work, and which part cannot."""
+"""`/readyz`: whether this installation can do its work, which part cannot, and how far each is behind."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -11,30 +13,66 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from analytics.ingest.backlog import read_waiting
+from analytics.rollup.lag import read_fold_lag
+from analytics.rollup.unused import rejected_reports
 from keys.ledger.lag import read_lag
 from keys.redis import client
+
+OK: Final = "ok"
 
 
 class NotReady(Exception):
     """In a sentence that says what to do."""
 
 
+class Behind(Exception):
+    """In a sentence. It does its work, though not in time: that is shown, and no reason to take the site away."""
+
+
+class State(NamedTuple):
+    """Of one part, as it is shown."""
+
+    says: str
+    is_ready: bool
+
+
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when every part is "ok"; else 503, each part with what is wrong."""
-    parts = {name: _state(check) for name, check in CHECKS.items()}
-    is_ready = all(state == "ok" for state in parts.values())
-    answer = {"status": "ok" if is_ready else "unavailable", "parts": parts}
+    """200 when every part does its work; else 503, each part with what is wrong. `figures` are None unless all could be
+    read."""
+    states = {name: _state(check) for name, check in CHECKS.items()}
+    is_ready = all(state.is_ready for state in states.values())
+    answer = {
+        "status": OK if is_ready else "unavailable",
+        "parts": {name: state.says for name, state in states.items()},
+        "figures": _figures(timezone.now()),
+    }
     return JsonResponse(answer, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 
-def _state(check: Callable[[], None]) -> str:
+def _state(check: Callable[[], None]) -> State:
     try:
         check()
     except NotReady as error:
-        return str(error)
+        return State(str(error), is_ready=False)
+    except Behind as error:
+        return State(str(error), is_ready=True)
     except (DatabaseError, RedisError) as error:
-        return type(error).__name__
-    return "ok"
+        return State(type(error).__name__, is_ready=False)
+    return State(OK, is_ready=True)
+
+
+def _figures(now: datetime) -> dict[str, object] | None:
+    try:
+        waiting = read_waiting()
+        return {
+            "ledger_lag_s": round(read_lag(now).seconds, 1),
+            "fold_lag_s": round(read_fold_lag(now), 1),
+            "oldest_report_s": round(_age_s(waiting.oldest_at, now), 1),
+            "waiting_reports_bytes": waiting.bytes,
+            "rejected_reports_of_a_day": rejected_reports(now),
+        }
+    except (DatabaseError, RedisError):
+        return None
 
 
 def _check_database() -> None:
@@ -68,11 +106,25 @@ def _check_ledger() -> None:
 
 def _check_ingest() -> None:
     waiting = read_waiting()
-    age_s = 0.0 if waiting.oldest_at is None else (timezone.now() - waiting.oldest_at).total_seconds()
+    age_s = _age_s(waiting.oldest_at, timezone.now())
     if waiting.bytes >= settings.LIMITLY_INGEST_BACKLOG_BYTES:
         raise NotReady(f"{waiting.bytes} bytes of reports wait to be counted: new ones are refused")
     if age_s > settings.LIMITLY_READY_LAG_S:
         raise NotReady(f"the oldest report waits for {age_s:.0f} s, {waiting.bytes} bytes with it")
+
+
+def _check_fold() -> None:
+    """Validate, usage and the ledger do not need it: late request logs alone are no reason for 503."""
+    behind_s, at_most_s = read_fold_lag(timezone.now()), settings.LIMITLY_READY_FOLD_LAG_S
+    says = f"the oldest decision that is not folded is {behind_s:.0f} s old"
+    if at_most_s and behind_s > at_most_s:
+        raise NotReady(says)
+    if behind_s > settings.LIMITLY_READY_LAG_S:
+        raise Behind(says)
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else (now - since).total_seconds()
 
 
 CHECKS: dict[str, Callable[[], None]] = {
@@ -82,4 +134,5 @@ CHECKS: dict[str, Callable[[], None]] = {
     "worker": _check_worker,
     "ledger": _check_ledger,
     "ingest": _check_ingest,
+    "fold": _check_fold,
 }
