@@ -177,6 +177,12 @@ class UsageHourAdmin(AccountFirstDesk):
     ordering = ("-hour", "-id")
 
 
+@admin.register(models.Adjustment)
+class AdjustmentAdmin(AccountFirstDesk):
+    list_display = ("at", "kind", "amount", "subject_kind", "subject_id", "reason", "actor_name", "start", "end")
+    list_filter = (AccountFilter, "kind")
+
+
 @admin.register(models.StreamPosition)
 class StreamPositionAdmin(ReadOnlyDesk):
     list_display = ("bucket", "last_id")
