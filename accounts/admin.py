@@ -66,6 +66,7 @@ class Desk(Acting, _ModelAdmin):
     """A page of rows that services write: nothing is deleted, nothing saved behind their backs."""
 
     paginator = BoundedPaginator
+    list_before_template = "desk/subtitle.html"  # the theme says it in the page's title alone
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # they count all rows, filter by filter
     list_per_page = 50

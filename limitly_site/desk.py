@@ -21,6 +21,12 @@ NAVIGATION = [
             {"title": "Find", "icon": "search", "link": reverse_lazy("desk:find")},
             {"title": "Why refused?", "icon": "help", "link": reverse_lazy("desk:why")},
             {"title": "Analytics", "icon": "monitoring", "link": reverse_lazy("desk:apps")},
+            {
+                "title": "Requests",
+                "icon": "travel_explore",
+                "link": reverse_lazy("desk:requests"),
+                "permission": lambda request: request.user.has_perm("analytics.view_requestlog"),
+            },
         ]
     },
     _lists(

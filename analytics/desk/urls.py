@@ -12,6 +12,8 @@ from analytics.desk.app_errors import error_page, errors_page
 from analytics.desk.app_list import apps_page
 from analytics.desk.app_tabs import consumers_page, endpoints_page, performance_page, resources_page, traffic_page
 from analytics.desk.find import find_page
+from analytics.desk.request_page import request_page
+from analytics.desk.requests import export_page, requests_page
 from keys.desk.adjust import adjust_page
 from keys.desk.change_plan import change_plan_page
 from keys.desk.move import move_page
@@ -27,6 +29,9 @@ def _page(route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPa
 urlpatterns = [
     _page("find/", find_page, "find"),
     _page("why/", why_page, "why"),
+    _page("requests/", requests_page, "requests"),
+    _page("requests/export/", export_page, "export-requests"),
+    _page("requests/<int:app_id>/<uuid:uuid>/", request_page, "request"),
     _page("quota/<str:kind>/<int:pk>/", adjust_page, "adjust"),
     _page("plan/<str:kind>/<int:pk>/", change_plan_page, "change_plan"),
     _page("move-users/", move_page, "move"),

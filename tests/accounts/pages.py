@@ -97,6 +97,9 @@ PAGES = {
     "admin:accounts_accesskey_revoke": Page(OPERATOR, lambda stage: (stage.rows["accounts.AccessKey"].pk,)),
     # The desk.
     "desk:find": Page(ALL),
+    "desk:requests": Page(ALL),
+    "desk:export-requests": Page(SUPPORT, query="app=0", post={"format": "csv"}),  # who exports, sees personal data
+    "desk:request": Page(ALL, lambda stage: (stage.request_log.app_id, stage.request_log.uuid)),
     "desk:why": Page(ALL),
     "desk:adjust": Page(SUPPORT, lambda stage: ("user", stage.rows["accounts.User"].pk)),
     "desk:change_plan": Page(SUPPORT, lambda stage: ("key", stage.rows["keys.ApiKey"].pk)),

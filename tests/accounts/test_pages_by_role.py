@@ -29,7 +29,7 @@ from analytics.models import (
 from keys.ledger.drain import drain_all
 from keys.models import DeadEvent, PendingInvalidation
 from tests.accounts.pages import LETTERS, MODELS, NO_PAGES, PAGES, Page, Stage
-from tests.analytics.filed import observe
+from tests.analytics.filed import file_rows, observe, request
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
 from tests.keys.adjustments import grant
@@ -77,6 +77,8 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
         app=app, environment=environment, endpoint=endpoint, kind=ErrorKind.SERVER, fingerprint=b"1",
         occurrences=1, first_seen_at=now, last_seen_at=now,
     )  # fmt: skip
+    request_log = request(environment, endpoint, now)
+    file_rows([request_log])
     InboxReport.objects.create(app=app, kind=ReportKind.SYNC, received_at=now, body=b"{}")
     RejectedReport.objects.create(
         app=app, kind=ReportKind.SYNC, reason="bad_gzip", size_bytes=2, body=b"{}", received_at=now
@@ -86,7 +88,7 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     DeadEvent.objects.create(bucket=0, stream_id="1-1", fields={}, reason="unreadable")
     rows = {desk.model._meta.label: desk.model._base_manager.first() for desk in DESKS.values()}
     rows["accounts.Staff"] = staff = Staff.objects.create_user("vera", password="a long one", is_staff=True)
-    return Stage(rows=rows, staff=staff, error_group=error_group)
+    return Stage(rows=rows, staff=staff, error_group=error_group, request_log=request_log)
 
 
 def _client(role: Role) -> Client:

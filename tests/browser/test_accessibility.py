@@ -1,9 +1,13 @@
 """Nobody is kept from a page of the desk: axe-core finds no serious fault, light or dark."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Staff
+from tests.analytics.filed import file_whole_request, observe
 from tests.browser.browsing import browsing, faults, log_in
 from tests.cast import Tenant
 from tests.live_server import LiveServer
@@ -14,9 +18,16 @@ def test_no_page_of_the_desk_has_a_serious_fault(server: LiveServer, alice: Tena
     key = alice.key(user=alice.user(alice.plan()))
     user = key.api_key.user
     assert user is not None
+    row = file_whole_request(observe(alice), timezone.now() - timedelta(minutes=1))
+    explorer = f"{reverse('desk:requests')}?app={row.app_id}"
+    observe(alice)  # so that one of two apps must be chosen
     paths = [
         reverse("admin:index"),
         reverse("desk:find"),
+        reverse("desk:requests"),
+        explorer,
+        f"{explorer}&status=bad",
+        reverse("desk:request", args=[row.app_id, row.uuid]),
         reverse("admin:keys_apikey_changelist"),
         reverse("admin:keys_apikey_change", args=[key.api_key.pk]),
         reverse("admin:keys_apikey_revoke", args=[key.api_key.pk]),
