@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
 from keys.events import Event, from_ms, head_name, stream_name, to_ms
+from keys.ledger.calls import RECKONED, Grain
 from keys.ledger.drain import BATCH, drain_bucket
 from keys.models import DeadEvent, StreamPosition, UsageWindow
 from keys.partitions import DECISIONS
@@ -48,6 +49,15 @@ SELECT account_id, 'hour', key_id, hour, units, allowed, denied, units_2, allowe
  USING (account_id, key_id, user_id, plan_id, hour)
  WHERE (units, allowed, denied) IS DISTINCT FROM (units_2, allowed_2, denied_2) LIMIT 100
 """  # noqa: S608  # constants of this module alone
+CALLS_AGAINST_DECISIONS = f"""
+WITH kept AS (
+  SELECT account_id, start, calls_allowed, calls_denied FROM keys_callcount
+   WHERE grain = 15 AND start >= %(since)s AND bucket = %(bucket)s),
+reckoned AS ({RECKONED})
+SELECT account_id, 'quarter hour', 0, start, 0, k.calls_allowed, k.calls_denied, 0, r.calls_allowed, r.calls_denied
+  FROM kept AS k FULL JOIN reckoned AS r USING (account_id, start)
+ WHERE (k.calls_allowed, k.calls_denied) IS DISTINCT FROM (r.calls_allowed, r.calls_denied) LIMIT 100
+"""  # noqa: S608  # constants alone
 
 
 class CountedWindow(NamedTuple):
@@ -121,8 +131,8 @@ def _check_sums(bucket: Bucket, report: LedgerReport) -> None:
     if since is None:
         return
     with connection.cursor() as cursor:
-        for statement in (WINDOWS_AGAINST_DECISIONS, HOURS_AGAINST_DECISIONS):
-            cursor.execute(statement, {"since": since, "bucket": bucket})
+        for statement in (WINDOWS_AGAINST_DECISIONS, HOURS_AGAINST_DECISIONS, CALLS_AGAINST_DECISIONS):
+            cursor.execute(statement, {"since": since, "bucket": bucket, "grain": Grain.QUARTER.value})
             for account_id, subject, key_id, start, *sums in cursor.fetchall():
                 where = f"account {account_id}, {subject}, key {key_id}, from {start:%Y-%m-%d %H:%M}"
                 found, expected = sums[:3], sums[3:]

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from accounts.secrets import BUCKETS, Bucket
 from keys.events import Event, StreamId, stream_name
 from keys.ledger import writing
+from keys.ledger.calls import add_calls, tally_calls
 from keys.models import DeadEvent, StreamPosition
 from keys.partitions import DECISIONS
 from keys.redis import Entry, client
@@ -128,4 +129,5 @@ def _write(events: list[Event]) -> None:
         writing.copy_decisions(cursor, events)
         writing.add_to_windows(cursor, writing.tally_windows(events))
         writing.add_to_hours(cursor, writing.tally_hours(events))
+        add_calls(cursor, tally_calls(events[0].bucket, events))
         writing.touch_last_used(cursor, events)
