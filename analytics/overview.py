@@ -3,10 +3,11 @@
 From the sums by quarter hour, of each environment's source in force; endpoints that staff left out are left out.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
@@ -19,26 +20,30 @@ from keys.events import StreamId
 from keys.ledger.following import filed_until, oldest_beyond
 from keys.overview import Count
 
-# How long a page waits for traffic to be added up, rather than for all of it.
-PATIENCE_MS: Final = 1_000
+# How long a page waits for requests to be added up, rather than for all of it; and from how many buckets of histograms
+# on response times are taken from every so many quarter hours (2 million a second are added up).
+PATIENCE_MS: Final = 500
+BUCKETS_MAX: Final = 500_000
 CONSUMERS_MAX: Final = 100_000
-BUCKET_MAX: Final = 2**48 - 1
-TRAFFIC = f"""
-WITH counted AS MATERIALIZED (
-  SELECT width_bucket(t.quarter, %s::timestamptz[]) AS tile, t.requests, t.durations,
-         CASE WHEN t.status_code = ANY(e.expected_statuses) THEN 0 ELSE t.status_code / 100 END AS error_class
-    FROM analytics_trafficquartertotal AS t LEFT JOIN analytics_endpoint AS e ON e.id = t.endpoint_id
-   WHERE t.app_id = ANY(%s) AND t.quarter >= %s AND t.quarter < %s AND e.is_excluded IS NOT TRUE AND {{sources}}),
-sums AS (
-  SELECT tile, sum(requests)::bigint AS requests, coalesce(sum(requests) FILTER (WHERE error_class = 4), 0)::bigint,
-         coalesce(sum(requests) FILTER (WHERE error_class = 5), 0)::bigint
-    FROM counted GROUP BY tile),
-times AS (
-  SELECT tile, array_agg(bucket + count) AS durations
-    FROM (SELECT tile, (packed >> 48) << 48 AS bucket, least(sum(packed & {BUCKET_MAX}), {BUCKET_MAX})::bigint AS count
-            FROM counted CROSS JOIN unnest(durations) AS packed GROUP BY tile, bucket) AS buckets
-   GROUP BY tile)
-SELECT * FROM sums LEFT JOIN times USING (tile)
+COUNT_MAX: Final = 2**48 - 1
+ROWS = """
+  FROM analytics_trafficquartertotal AS t LEFT JOIN analytics_endpoint AS e ON e.id = t.endpoint_id
+ WHERE t.app_id = ANY(%s) AND t.quarter >= %s AND t.quarter < %s AND e.is_excluded IS NOT TRUE AND {sources}
+"""
+TILE = "width_bucket(t.quarter, %s::timestamptz[])"
+IS_EXPECTED = "coalesce(t.status_code = ANY(e.expected_statuses), FALSE)"
+REQUESTS = f"""
+SELECT {TILE}, sum(t.requests)::bigint,
+       coalesce(sum(t.requests) FILTER (WHERE t.status_code / 100 = 4 AND NOT {IS_EXPECTED}), 0)::bigint,
+       coalesce(sum(t.requests) FILTER (WHERE t.status_code / 100 = 5 AND NOT {IS_EXPECTED}), 0)::bigint,
+       sum(cardinality(t.durations))::bigint {ROWS} GROUP BY 1
+"""  # constants alone
+DURATIONS = f"""
+SELECT tile, array_agg(bucket + count)
+  FROM (SELECT tile, (packed >> 48) << 48 AS bucket, least(sum(packed & {COUNT_MAX}), {COUNT_MAX})::bigint AS count
+          FROM (SELECT {TILE} AS tile, t.durations {ROWS} AND extract(epoch FROM t.quarter)::bigint / 900 %% %s = 0)
+               AS told CROSS JOIN unnest(durations) AS packed GROUP BY tile, bucket) AS buckets
+ GROUP BY tile
 """  # noqa: S608  # constants alone
 
 
@@ -70,6 +75,13 @@ class Traffic:
         return None if seconds is None else round(seconds * 1_000, 2)
 
 
+class Added(NamedTuple):
+    """`every`: durations are those of every so-many-th quarter hour; 1 = of all."""
+
+    tiles: list[Traffic]
+    every: int
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """How far traffic is told: nothing before `until` is still on its way here. Lags in seconds; 0 when all is done."""
@@ -85,20 +97,25 @@ def environments_of(account_id: int | None) -> list[Environment]:
     return list(rows if account_id is None else rows.filter(app__account=account_id))
 
 
-def traffic_in(environments: Iterable[Environment], starts: Sequence[datetime], end: datetime) -> list[Traffic]:
-    """One for each of these starts of tiles, whole quarter hours, the last of which ends at `end`. Two SELECTs.
+def traffic_in(environments: Iterable[Environment], starts: Sequence[datetime], end: datetime) -> Added:
+    """Of each of these starts of tiles, whole quarter hours, the last of which ends at `end`. Three SELECTs.
 
     Errors: TooMuchError after PATIENCE_MS.
     """
     environments = list(environments)
-    tiles = in_force(environments, record=Record.TRAFFIC, start=starts[0], end=end)
-    sources, arguments = predicate(tiles, time="t.quarter")
+    sources, of_sources = predicate(
+        in_force(environments, record=Record.TRAFFIC, start=starts[0], end=end), time="t.quarter"
+    )
     app_ids = sorted({environment.app_id for environment in environments})
-    sums = [Traffic() for _ in starts]
-    rows = _patiently(TRAFFIC.format(sources=sources), [list(starts), app_ids, starts[0], end, *arguments])
-    for tile, requests, client_errors, server_errors, durations in rows:
-        sums[tile - 1] = Traffic(requests, client_errors, server_errors, unpack(durations or ()))
-    return sums
+    arguments = [list(starts), app_ids, starts[0], end, *of_sources]
+    tiles, buckets = [Traffic() for _ in starts], 0
+    for tile, requests, client_errors, server_errors, told in _patiently(REQUESTS.format(sources=sources), arguments):
+        tiles[tile - 1] = Traffic(requests, client_errors, server_errors)
+        buckets += told
+    every = max(1, math.ceil(buckets / BUCKETS_MAX))
+    for tile, durations in _patiently(DURATIONS.format(sources=sources), [*arguments, every]):
+        tiles[tile - 1].durations = unpack(durations)
+    return Added(tiles, every)
 
 
 def _patiently(statement: str, arguments: list[Any]) -> list[Any]:

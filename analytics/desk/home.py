@@ -25,7 +25,7 @@ from analytics import overview
 from analytics.desk.period import Period, period_of
 from analytics.desk.steps import first_steps
 from analytics.models import Environment
-from analytics.overview import Traffic
+from analytics.overview import Added, Traffic
 from analytics.periods import MINUTE, TimePeriod, whole
 from keys.api import health
 from keys.events import from_ms
@@ -68,6 +68,10 @@ class NearRow(NamedTuple):
     name: str
     link: str
     one: NearOne
+
+    @property
+    def used(self) -> str:
+        return f"{self.one.row.used:,} of {self.one.row.limit:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,10 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         _add_traffic(page, asked)
     if request.user.has_perm("keys.view_apikey"):
         page["expiring"] = expiring(now, account_id=asked.account_id)
-    return context | page | {"parts": _parts(look, page.get("told"), asked.drained)}
+    if page.get("steps"):  # nothing was decided yet: what to do comes first
+        page["charts"] = [chart for chart in page["charts"] if not chart.is_empty]
+    parts = _parts(look, page.get("told"), asked.drained)
+    return context | page | {"parts": parts, "wrong": [part for part in parts if not part.is_well]}
 
 
 def _drained(look: health.Look) -> Drained:
@@ -202,12 +209,12 @@ def _add_traffic(page: dict[str, Any], asked: Asked) -> None:
     period, environments = asked.period, overview.environments_of(asked.account_id)
     tiles = period.tiles()
     try:
-        traffic = overview.traffic_in(environments, [tile.start for tile in tiles], tiles[-1].end)
+        added = overview.traffic_in(environments, [tile.start for tile in tiles], tiles[-1].end)
     except overview.TooMuchError:
         page["too_much"] = TOO_MUCH
     else:
-        page["figures"] += _traffic_figures(overview.total(traffic), f"since {_clock(tiles[0].start, period)}")
-        page["charts"] += _traffic_charts(period, tiles, traffic, min(page["told"].until, period.end))
+        page["figures"] += _traffic_figures(added, f"since {_clock(tiles[0].start, period)}")
+        page["charts"] += _traffic_charts(period, tiles, added, min(page["told"].until, period.end))
     page["figures"].append(_consumers_figure(environments, asked))
 
 
@@ -215,11 +222,13 @@ def _consumers_figure(environments: Iterable[Environment], asked: Asked) -> Figu
     """What is known of a consumer is when it called last: that tells of a period that ends now."""
     if asked.period.end < asked.now - MINUTE:
         return Figure("Active consumers", NO_VALUE, "known of periods that end now")
-    return Figure("Active consumers", str(overview.active_consumers(environments, asked.period.start)), "since then")
+    since = f"since {_clock(asked.period.start, asked.period)}"
+    return Figure("Active consumers", str(overview.active_consumers(environments, asked.period.start)), since)
 
 
-def _traffic_figures(traffic: Traffic, since: str) -> list[Figure]:
-    measured = f"of {shown(traffic.durations.count)} measured"
+def _traffic_figures(added: Added, since: str) -> list[Figure]:
+    traffic = overview.total(added.tiles)
+    measured = f"of {shown(traffic.durations.count)} measured{_sample(added)}"
     return [
         Figure("Requests", shown(traffic.requests), since),
         Figure("Error rate", _share(traffic.errors, traffic.requests), f"{shown(traffic.errors)} errors"),
@@ -227,10 +236,8 @@ def _traffic_figures(traffic: Traffic, since: str) -> list[Figure]:
     ]
 
 
-def _traffic_charts(
-    period: Period, tiles: Sequence[TimePeriod], traffic: Sequence[Traffic], until: datetime
-) -> list[Chart]:
-    labels = [period.label(tile) for tile in tiles]
+def _traffic_charts(period: Period, tiles: Sequence[TimePeriod], added: Added, until: datetime) -> list[Chart]:
+    labels, traffic = [period.label(tile) for tile in tiles], added.tiles
     kinds: tuple[tuple[str, Callable[[Traffic], int]], ...] = (
         ("Without error", lambda each: each.requests - each.errors),
         ("Client errors", lambda each: each.client_errors),
@@ -238,10 +245,15 @@ def _traffic_charts(
     )
     requests = [Series(name, [count(each) for each in traffic]) for name, count in kinds]
     times = [Series(f"p{percent}", [each.percentile_ms(percent) for each in traffic]) for percent in PERCENTILES]
+    title = f"Response times {_each(tiles)}{_sample(added)}"
     return [
         Chart(f"Requests {_each(tiles)}", labels, requests, kind=Kind.BARS, true_until=until),
-        Chart(f"Response times {_each(tiles)}", labels, times, unit="ms", true_until=until),
+        Chart(title, labels, times, unit="ms", true_until=until),
     ]
+
+
+def _sample(added: Added) -> str:
+    return "" if added.every == 1 else f", one quarter hour in {added.every}"
 
 
 def _near_rows(request: HttpRequest, near: Iterable[NearOne]) -> list[NearRow]:

@@ -8,7 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from analytics import overview
 from analytics.desk import home
+from analytics.models import Source
 from keys.models import CallCount
 from tests.analytics.filed import Traffic, endpoint, file_traffic, observe
 from tests.cast import Tenant
@@ -111,3 +113,35 @@ def test_requests_errors_and_response_times_are_added_up(desk: Client, alice: Te
     assert (of_alice["Requests"], of_alice["Error rate"]) == ("100", "10.00 %")
     assert (of_alice["p50"], of_alice["p95"], of_alice["p99"]) == ("101 ms", "1,915 ms", "1,915 ms")
     assert (_figures(desk)["Requests"], _figures(desk)["Error rate"]) == ("200", "5.00 %")
+
+
+def test_errors_that_are_expected_of_an_endpoint_are_none(desk: Client, alice: Tenant) -> None:
+    shop = observe(alice)
+    search = endpoint(shop.app, "GET /search", expected_statuses=[404])
+    file_traffic(
+        [Traffic(shop, search, QUARTER, 9, status_code=404), Traffic(shop, search, QUARTER, 1, status_code=400)]
+    )
+    assert _figures(desk)["Error rate"] == "10.00 %"
+
+
+def test_of_very_many_response_times_every_so_many_quarter_hours_are_taken(
+    desk: Client, alice: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "BUCKETS_MAX", 2)
+    shop = observe(alice)
+    orders = endpoint(shop.app, "GET /orders")
+    file_traffic(
+        Traffic(shop, orders, QUARTER - number * timedelta(minutes=15), 10, seconds={0.1: 10}) for number in range(4)
+    )
+    answer = desk.get(HOME)
+    figures = {figure.title: (figure.value, figure.note) for figure in answer.context["figures"]}
+    assert figures["Requests"][0] == "40"
+    assert figures["p95"] == ("101 ms", "of 20 measured, one quarter hour in 2")
+    assert answer.context["charts"][-1].title == "Response times by quarter hour, one quarter hour in 2"
+
+
+def test_traffic_of_another_source_than_the_one_in_force_is_not_added(desk: Client, alice: Tenant) -> None:
+    shop = observe(alice)
+    orders = endpoint(shop.app, "GET /orders")
+    file_traffic([Traffic(shop, orders, QUARTER, 5), Traffic(shop, orders, QUARTER, 5, source=Source.DECISION)])
+    assert _figures(desk)["Requests"] == "5"

@@ -122,7 +122,7 @@ def test_those_near_their_limit_are_shown_with_the_moment_until_which_it_is_true
     assert "1 used 90 % or more, 1 of them all of it" in page
     assert "2026-06-17 14:19:20" in page
     assert reverse("admin:accounts_user_change", args=[user.pk]) in page
-    assert all(text in page for text in ("Uma Underwood", "120 %", "1200"))
+    assert all(text in page for text in ("Uma Underwood", "120 %", "1,200 of 1,000"))
 
 
 def test_a_viewer_sees_no_names_of_users(alice: Tenant) -> None:
@@ -212,17 +212,15 @@ def test_traffic_that_takes_too_long_is_not_waited_for(
     desk: Client, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview, "PATIENCE_MS", 1)
-    monkeypatch.setattr(
-        overview,
-        "TRAFFIC",
-        """SELECT pg_sleep(1), %s, %s, %s, %s
-  FROM analytics_trafficquartertotal AS t RIGHT JOIN (SELECT 1) AS one ON {sources}""",
-    )
-    observe(alice)
+    slow = f"{overview.REQUESTS} HAVING pg_sleep(1) IS NOT NULL"
+    monkeypatch.setattr(overview, "REQUESTS", slow)
+    environment = observe(alice)
+    file_traffic([Traffic(environment, endpoint(environment.app, "GET /a"), QUARTER)])
     answer = desk.get(HOME)
     assert answer.status_code == 200
     assert home.TOO_MUCH in answer.content.decode()
-    assert [chart.title for chart in answer.context["charts"]] == ["Decisions by quarter hour"]
+    assert {"Decisions", "Active consumers"} < {figure.title for figure in answer.context["figures"]}
+    assert "Requests" not in {figure.title for figure in answer.context["figures"]}
 
 
 def test_an_empty_installation_says_what_to_do_first(desk: Client) -> None:
