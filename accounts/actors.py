@@ -8,6 +8,7 @@ class ActorKind(StrEnum):
     STAFF = "staff"
     ACCESS_KEY = "access_key"
     COMMAND = "command"
+    VISITOR = "visitor"
 
     @classmethod
     def choices(cls) -> list[tuple[str, str]]:
@@ -34,3 +35,8 @@ class Actor:
     @classmethod
     def command(cls, name: str) -> "Actor":
         return cls(ActorKind.COMMAND, name)
+
+    @classmethod
+    def visitor(cls, *, address: str | None) -> "Actor":
+        """Somebody who has not logged in, whoever they say they are."""
+        return cls(ActorKind.VISITOR, "nobody known", address)

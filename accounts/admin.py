@@ -1,17 +1,18 @@
-"""The staff's pages of accounts, access keys, users and staff; and what the desks of all apps share."""
+"""The staff's pages of accounts, access keys and users; and what the desks of all apps share.
+
+Staff, roles and the list of changes have theirs in accounts.desk.
+"""
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import unfold.admin
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin
-from django.contrib.auth.admin import UserAdmin as StaffUserAdmin
-from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
@@ -21,13 +22,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import services
 from accounts.actors import Actor
 from accounts.api.addresses import address_of
+from accounts.desk.searching import IndexedChangeList, searched
 from accounts.errors import RefusedError
-from accounts.models import AccessKey, Account, AuditEntry, Scope, Staff, User
+from accounts.models import AccessKey, Account, Scope, User
 from accounts.roles import SEE_PERSONAL_DATA
 from keys.invalidation import NotYetInForce
 from keys.services import delete_user
@@ -57,7 +58,9 @@ class Desk(_ModelAdmin):
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count all rows, filter by filter
     list_per_page = 50
+    sortable_by: ClassVar[tuple[str, ...]] = ()  # what an index sorts
     # What tells of a person: shown in clear, and searched, only by who has the permission (accounts.roles).
     personal_fields: tuple[str, ...] = ()
 
@@ -78,10 +81,18 @@ class Desk(_ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         return self._shown_to(request, super().get_list_display(request))
 
-    def get_search_fields(self, request: HttpRequest) -> Any:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[IndexedChangeList]:
+        return IndexedChangeList
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Lookups of accounts.desk.searching."""
         if request.user.has_perm(SEE_PERSONAL_DATA):
-            return self.search_fields
-        return [each for each in self.search_fields if each not in self.personal_fields]
+            return list(self.search_fields)
+        return [each for each in self.search_fields if each.partition("__")[0] not in self.personal_fields]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        text, lookups = search_term.strip(), self.get_search_fields(request)
+        return (searched(queryset, text, lookups) if text and lookups else queryset), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -103,8 +114,16 @@ class Desk(_ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """A row's changes, whoever made them: Django's own history knows the admin's alone."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
         query = urlencode({"row_type": self.opts.label, "row_id": object_id})
         return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{query}")
+
+    def log_addition(self, *_: Any) -> Any:
+        """Nothing: services record what they change (accounts.audit), and Django's own log would know half of it."""
+
+    def log_change(self, *_: Any) -> Any:
+        """Nothing, likewise."""
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         secret = getattr(request, "issued_secret", None)
@@ -151,8 +170,7 @@ class AccountFirstDesk(ReadOnlyDesk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        is_detail = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
-        return rows if is_detail or request.GET.get("account_id") else rows.none()
+        return rows if object_id_of(request) or request.GET.get("account_id") else rows.none()
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = {} if request.GET.get("account_id") else {"subtitle": self.hint}
@@ -174,6 +192,11 @@ class AccountFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         return queryset.filter(account_id=int(value)) if value and value.isdecimal() else queryset
+
+
+def object_id_of(request: HttpRequest) -> str | None:
+    """Of the one row whose page is asked for; None on a list."""
+    return request.resolver_match.kwargs.get("object_id") if request.resolver_match is not None else None
 
 
 def staff_of(request: HttpRequest) -> Actor:
@@ -205,25 +228,11 @@ def show_secret(desk: admin.ModelAdmin[Any], request: HttpRequest, obj: Model, s
     return response
 
 
-@admin.register(Staff)
-class StaffAdmin(StaffUserAdmin, _ModelAdmin):  # type: ignore[type-arg]
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-
-
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class RoleAdmin(GroupAdmin, _ModelAdmin):
-    """The four roles are kept in step by `migrate` (accounts.roles); others are the staff's own."""
-
-
 @admin.register(Account)
 class AccountAdmin(Desk):
     list_display = ("name", "slug", "bucket", "created_at")
-    search_fields = ("name", "slug")
+    search_fields = ("name__icontains", "slug")
+    sortable_by = ("name",)
     fields = ("name", "slug", "bucket", "created_at")
     readonly_fields = ("slug", "bucket", "created_at")
     ordering = ("name",)
@@ -255,7 +264,7 @@ class AccessKeyAdmin(Desk):
     list_display = ("name", "account", "masked", "requests_per_minute", "expires_at", "revoked_at", "last_used_at")
     list_select_related = ("account",)
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
-    search_fields = ("name", "prefix", "last4", "account__name")
+    search_fields = ("name__icontains", "last4", "account__name__icontains")
     autocomplete_fields = ("account",)
     readonly_fields = ("masked", "revoked_at", "last_used_at", "created_at")
     actions = ("revoke",)
@@ -295,7 +304,7 @@ class UserAdmin(ServiceDesk):
     list_display = ("name", "email", "account", "plan", "is_disabled", "created_at")
     list_select_related = ("account", "subscription__plan")
     list_filter = ("is_disabled", AccountFilter)
-    search_fields = ("name", "email")
+    search_fields = ("name__istartswith", "email__istartswith")
     personal_fields = ("name", "email")
     actions = ("delete_users",)
     ordering = ("-id",)
@@ -313,31 +322,3 @@ class UserAdmin(ServiceDesk):
         for user in queryset.select_related("account"):
             delete_user(user, now=timezone.now(), by=staff_of(request))
         self.message_user(request, f"{len(queryset)} users deleted; their history stays.")
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyDesk):
-    """Who changed what: a row's own changes are one link away from its page (Desk.changes)."""
-
-    list_display = ("at", "who", "action", "row_name", "account", "differences", "address")
-    list_select_related = ("account",)
-    list_filter = ("actor_kind", AccountFilter)
-    search_fields = ("actor_name", "row_name")
-    personal_fields = ("row_name", "differences", "address")
-    fields = ("at", "who", "address", "account", "action", "row_name", "differences", "reason")
-    readonly_fields = fields
-    ordering = ("-id",)
-
-    @admin.display(description="who")
-    def who(self, entry: AuditEntry) -> str:
-        return f"{entry.actor_name} ({entry.get_actor_kind_display()})"
-
-    @admin.display(description="before → after")
-    def differences(self, entry: AuditEntry) -> str:
-        return ", ".join(
-            f"{name}: {entry.before[name]} → {value}" if name in entry.before else f"{name}: {value}"
-            for name, value in entry.after.items()
-        )
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        return lookup in ("row_type", "row_id") or super().lookup_allowed(lookup, value, request)

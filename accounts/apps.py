@@ -6,6 +6,9 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        """Once the models are there: what Django does not look for by itself."""
+        from accounts.desk import changes, logins, staff  # noqa: F401  # pages beside accounts.admin's, and receivers
+
         post_migrate.connect(_sync_roles, dispatch_uid="accounts.roles")
 
 

@@ -10,20 +10,34 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import BinaryField, ForeignKey, Model
 
 from accounts.actors import Actor
 from accounts.models import Account, AuditEntry
 
 # What changes by itself, and what every row has.
-LEFT_OUT: Final = frozenset({"id", "created_at", "updated_at", "last_used_at"})
+LEFT_OUT: Final = frozenset({"id", "created_at", "updated_at", "last_used_at", "last_login", "date_joined"})
+# Of which it is told that they changed, never from what to what.
+SECRET: Final = frozenset({"password"})
+MASK: Final = "•••"
+# Rows whose many-to-many relations are facts of theirs, changed by staff.
+LINKS_TOLD: Final = frozenset({"accounts.Staff", "auth.Group"})
+KINDS_MAX: Final = 200
+# The few values of an indexed column, each found by the index behind the one before: no million rows are read.
+VALUES_OF = """
+WITH RECURSIVE kinds(kind) AS (
+    (SELECT min({column}) FROM accounts_auditentry)
+    UNION ALL
+    SELECT (SELECT min({column}) FROM accounts_auditentry WHERE {column} > kind) FROM kinds WHERE kind IS NOT NULL
+) SELECT kind FROM kinds WHERE kind IS NOT NULL LIMIT %s
+"""
 Snapshot = dict[str, Any]
 
 
 def record_created(by: Actor, row: Model) -> None:
     """A new row, with those of its fields that say something."""
-    after = {name: value for name, value in _snapshot(row).items() if value not in (None, "", [], {}, False)}
-    _record(by, row, "created", {}, after)
+    _record(by, row, "created", {}, _that_say_something(_snapshot(row)))
 
 
 @contextmanager
@@ -52,6 +66,50 @@ def record_done(by: Actor, row: Model, verb: str, *, told: Snapshot, reason: str
     _record(by, row, verb, {}, told, reason=reason)
 
 
+def record_deleted(by: Actor, row: Model) -> None:
+    """A row that is about to be deleted, and all that it said."""
+    _record(by, row, "deleted", _that_say_something(_snapshot(row)), {})
+
+
+def record_attempt(by: Actor, what: str, *, told: Snapshot) -> None:
+    """Something that was tried and concerns no row that we know."""
+    AuditEntry.objects.create(
+        account=None,
+        actor_kind=by.kind,
+        actor_name=by.name[:150],
+        address=by.address,
+        action=what[:64],
+        row_type="",
+        row_id=0,
+        row_name="",
+        before={},
+        after=told,
+    )
+
+
+def actions_on_record() -> list[str]:
+    """Every action that some entry tells of. One SELECT, of a few steps each."""
+    return _values_of("action")
+
+
+def row_types_on_record() -> list[str]:
+    return [kind for kind in _values_of("row_type") if kind]
+
+
+def _values_of(column: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(VALUES_OF.format(column=connection.ops.quote_name(column)), [KINDS_MAX])
+        return [kind for (kind,) in cursor.fetchall()]
+
+
+def _that_say_something(told: Snapshot) -> Snapshot:
+    return {name: value for name, value in told.items() if value not in (None, "", [], {}, False)}
+
+
+def _masked(told: Snapshot) -> Snapshot:
+    return {name: MASK if name in SECRET else value for name, value in told.items()}
+
+
 def _record(by: Actor, row: Model, verb: str, before: Snapshot, after: Snapshot, *, reason: str = "") -> None:
     AuditEntry.objects.create(
         account=_account_of(row),
@@ -62,19 +120,24 @@ def _record(by: Actor, row: Model, verb: str, before: Snapshot, after: Snapshot,
         row_type=row._meta.label,
         row_id=row.pk,
         row_name=str(row)[:200],
-        before=before,
-        after=after,
+        before=_masked(before),
+        after=_masked(after),
         reason=reason[:500],
     )
 
 
 def _as_saved(row: Model) -> Model:
-    return type(row)._base_manager.get(pk=row.pk)
+    return row._meta.model._base_manager.get(pk=row.pk)  # not its type: request.user is a lazy object
 
 
 def _snapshot(row: Model) -> Snapshot:
     fields = [each for each in row._meta.concrete_fields if each.name not in LEFT_OUT]
-    return {each.name: _shown(row, each) for each in fields if not isinstance(each, BinaryField)}
+    told = {each.name: _shown(row, each) for each in fields if not isinstance(each, BinaryField)}
+    return told | {
+        each.name: sorted(str(other) for other in getattr(row, each.name).all())
+        for each in row._meta.many_to_many
+        if row._meta.label in LINKS_TOLD
+    }
 
 
 def _shown(row: Model, field: Any) -> Any:

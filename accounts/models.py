@@ -9,6 +9,8 @@ from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Lower, Upper
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.actors import ActorKind
 from accounts.secrets import BUCKETS
@@ -31,6 +33,21 @@ class Staff(AbstractUser):
         verbose_name_plural = "staff"
 
 
+class SecondFactor(TOTPDevice):  # type: ignore[misc]  # django-otp has no types
+    """What a member of staff shows beside a password: an authenticator's code, which changes every 30 seconds.
+
+    The table holds no secret: `key` is random, and the authenticator's secret is made of it and SECRET_KEY.
+    """
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+
+    @property
+    def bin_key(self) -> bytes:
+        return salted_hmac("limitly.second_factor", self.key, algorithm="sha256").digest()[:20]
+
+
 class Account(models.Model):
     """A tenant: a customer of this installation. Everything else belongs to exactly one."""
 
@@ -44,6 +61,7 @@ class Account(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(bucket__lt=BUCKETS), name="account_bucket_in_range")]
+        indexes = [models.Index(fields=["name", "-id"], name="account_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -151,8 +169,13 @@ class User(Deletable):
         ]
         indexes = [
             models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="user_live"),
-            models.Index(Upper("email"), name="user_by_email"),  # staff search beyond one account
+            # Staff look beyond one account: by how an address or name begins, at the newest, at the disabled.
+            models.Index(OpClass(Upper("email"), "text_pattern_ops"), name="user_by_address"),
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="user_by_name"),
+            models.Index(fields=["-id"], condition=Q(deleted_at=None), name="user_newest"),
+            models.Index(
+                fields=["account", "-id"], condition=Q(deleted_at=None, is_disabled=True), name="user_disabled"
+            ),
         ]
         permissions = [("see_personal_data", "Can see names, e-mail addresses, IP addresses and bodies in clear")]
 
@@ -181,10 +204,15 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name = "change"
-        indexes = [
-            models.Index(fields=["account", "-id"], name="audit_of_account"),
-            models.Index(fields=["row_type", "row_id", "-id"], name="audit_of_row"),
-            models.Index(fields=["actor_name", "-id"], name="audit_of_actor"),
+        indexes = [  # one for each filter of the list, all in its order
+            models.Index(fields=["-at", "-id"], name="change_newest"),
+            models.Index(fields=["account", "-at", "-id"], name="change_of_account"),
+            models.Index(fields=["row_type", "row_id", "-at", "-id"], name="change_of_row"),
+            models.Index(fields=["row_type", "-at", "-id"], name="change_of_kind"),
+            models.Index(fields=["actor_kind", "-at", "-id"], name="change_by_kind"),
+            models.Index(fields=["actor_name", "-at", "-id"], name="change_by_actor"),
+            models.Index(fields=["action", "-at", "-id"], name="change_action"),
+            models.Index(OpClass(Upper("row_name"), "text_pattern_ops"), name="change_of_name"),
         ]
 
     def __str__(self) -> str:

@@ -42,7 +42,7 @@ class AppAdmin(ServiceDesk):
     list_display = ("name", "account", "framework", "client_id", "is_hub_enabled", "is_default")
     list_select_related = ("account",)
     list_filter = (AccountFilter,)
-    search_fields = ("name", "client_id")
+    search_fields = ("name__icontains", "client_id")
     actions = ("renew_client_ids",)
     ordering = ("-id",)
 
@@ -58,7 +58,7 @@ class WriteTokenAdmin(Desk):
     list_display = ("name", "app", "masked", "created_at", "revoked_at")
     list_select_related = ("app",)
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
-    search_fields = ("name", "last4", "app__name")
+    search_fields = ("name__icontains", "last4", "app__name__icontains")
     autocomplete_fields = ("app",)
     fields = ("app", "name")
     actions = ("revoke",)
@@ -83,7 +83,7 @@ class WriteTokenAdmin(Desk):
 class EnvironmentAdmin(Desk):
     list_display = ("name", "app", "shown_source", "last_sync_at", "created_at")
     list_select_related = ("app",)
-    search_fields = ("name", "app__name")
+    search_fields = ("name", "app__name__icontains")
     fields = ("app", "name", "shown_source", "pinned_source", "last_sync_at", "created_at")
     readonly_fields = ("app", "name", "shown_source", "last_sync_at", "created_at")
     ordering = ("-id",)
@@ -112,7 +112,7 @@ class EnvironmentAdmin(Desk):
 class KeyBindingAdmin(ReadOnlyDesk):
     list_display = ("access_key", "environment", "created_at")
     list_select_related = ("access_key", "environment__app")
-    search_fields = ("access_key__name", "environment__app__name")
+    search_fields = ("access_key__name__icontains", "environment__app__name__icontains")
     ordering = ("-id",)
 
 
@@ -120,7 +120,7 @@ class KeyBindingAdmin(ReadOnlyDesk):
 class ConsumerGroupAdmin(ReadOnlyDesk):
     list_display = ("name", "app")
     list_select_related = ("app",)
-    search_fields = ("name",)
+    search_fields = ("name__icontains",)
     ordering = ("-id",)
 
 
@@ -128,7 +128,7 @@ class ConsumerGroupAdmin(ReadOnlyDesk):
 class ConsumerAdmin(ReadOnlyDesk):
     list_display = ("identifier", "name", "group", "app", "last_request_at")
     list_select_related = ("app", "group")
-    search_fields = ("identifier", "name")
+    search_fields = ("identifier__istartswith", "name__istartswith")
     personal_fields = ("identifier", "name")
     ordering = ("-id",)
 
@@ -138,7 +138,7 @@ class EndpointAdmin(Desk):
     list_display = ("method", "path", "app", "is_excluded", "expected_statuses", "is_announced")
     list_select_related = ("app",)
     list_filter = ("is_excluded",)
-    search_fields = ("path",)
+    search_fields = ("path__istartswith",)
     fields = ("app", "method", "path", "summary", "description", "is_announced", "is_excluded", "expected_statuses")
     readonly_fields = ("app", "method", "path", "summary", "description", "is_announced")
     ordering = ("-id",)
@@ -156,7 +156,7 @@ class PathOverrideAdmin(Desk):
     list_display = ("template", "app", "is_active", "created_at")
     list_select_related = ("app",)
     list_filter = ("is_active",)
-    search_fields = ("template", "app__name")
+    search_fields = ("template__icontains", "app__name__icontains")
     autocomplete_fields = ("app",)
     ordering = ("-id",)
 

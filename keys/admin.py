@@ -17,8 +17,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, show_secret, staff_of
+from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, object_id_of, show_secret, staff_of
 from keys import models, services
+from keys.finding import only_decision
 from keys.models import ApiKey, ApiKeyStatus
 
 KEY_FIELDS = ("name", "user", "plan", "status", "expires_at")
@@ -55,8 +56,10 @@ class ApiKeyAdmin(Desk):
     list_display = ("name", "secret", "status", "account", "user", "plan", "expires_at", "last_used_at")
     list_select_related = ("account", "user", "plan")
     list_filter = ("status", AccountFilter)
-    search_fields = ("public_id", "name", "user__name", "user__email", "secrets__last4")
-    personal_fields = ("user", "user__name", "user__email")
+    search_fields = (
+        "public_id", "name__istartswith", "user__name__istartswith", "user__email__istartswith", "secrets__last4",
+    )  # fmt: skip
+    personal_fields = ("user",)
     autocomplete_fields = ("account", "user", "plan")
     fields = ("account", *KEY_FIELDS)
     actions = ("activate", "deactivate", "delete_keys")
@@ -145,6 +148,10 @@ class DecisionAdmin(AccountFirstDesk):
     personal_fields = ("endpoint", "ip")
     list_filter = (AccountFilter, "outcome")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.Decision]:
+        decisions, object_id = super().get_queryset(request), object_id_of(request)
+        return decisions if object_id is None else only_decision(decisions, object_id)
+
 
 @admin.register(models.UsageWindow)
 class UsageWindowAdmin(AccountFirstDesk):
@@ -192,4 +199,3 @@ class PendingInvalidationAdmin(ReadOnlyDesk):
 @admin.register(models.DeadEvent)
 class DeadEventAdmin(ReadOnlyDesk):
     list_display = ("created_at", "bucket", "stream_id", "reason")
-    search_fields = ("reason",)

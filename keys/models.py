@@ -79,6 +79,10 @@ class ApiKey(Deletable):
                 condition=Q(deleted_at=None, status="active", expires_at__isnull=False),
                 name="api_key_expiring",
             ),
+            models.Index(fields=["-id"], condition=Q(deleted_at=None), name="api_key_newest"),
+            models.Index(
+                fields=["account", "-id"], condition=Q(deleted_at=None, status="inactive"), name="api_key_inactive"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -78,8 +78,15 @@ UNFOLD = {
     "SITE_SUBHEADER": "Plans, keys, exact quotas",
     "SITE_SYMBOL": "speed",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("limitly/icon.svg")}],
+    "STYLES": [lambda _: static("limitly/desk.css")],
     "SCRIPTS": [lambda _: static("limitly/desk.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+            {"title": "Second factor", "link": reverse_lazy("desk:second-factor")},
+        ]
+    },
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
 }

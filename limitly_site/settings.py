@@ -41,7 +41,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = LIMITLY_HTTPS
 LIMITLY_BEHIND_PROXY = environment.flag("LIMITLY_BEHIND_PROXY")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if LIMITLY_BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LIMITLY_HTTPS
-SESSION_COOKIE_AGE = 12 * 3600
+# A session of staff ends after so long without a page, and in any case after LIMITLY_SESSION_HOURS.
+SESSION_COOKIE_AGE = 60 * environment.integer("LIMITLY_SESSION_IDLE_MINUTES", 120, at_least=2, at_most=10_080)
+LIMITLY_SESSION_HOURS = environment.integer("LIMITLY_SESSION_HOURS", 12, at_least=1, at_most=720)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
@@ -52,9 +54,12 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "accounts.api.addresses.address_of"
-AXES_SENSITIVE_PARAMETERS = ["username", "password"]
+AXES_SENSITIVE_PARAMETERS = ["username", "password", "code"]
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # `manage.py axes_reset` lets somebody in again at once
+# Staff without a second factor are led to set one up before anything else.
+LIMITLY_REQUIRE_SECOND_FACTOR = environment.flag("LIMITLY_REQUIRE_SECOND_FACTOR")
+OTP_TOTP_ISSUER = "Limitly"
 # The theme evaluates expressions of its own templates (Alpine) and styles by attributes: no inline script runs.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -84,6 +89,9 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "axes",
     "csp",
     "limitly_site",
@@ -100,6 +108,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.desk.sessions.StaffSessions",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "accounts.desk.zones.reader_zone",

@@ -81,6 +81,7 @@ class Subscription(models.Model):
                 name="subscription_custom_start_sane",
             )
         ]
+        indexes = [models.Index(fields=["account", "-id"], name="subscription_of_account")]
 
     def __str__(self) -> str:
         return f"{self.user} on {self.plan}"

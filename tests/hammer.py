@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 GIVE_UP_S = 60
@@ -31,16 +31,27 @@ class Orders:
     pause_s: float = 0.0
 
 
+class Call(NamedTuple):
+    """`key` is its number in the orders; asked and answered in Unix seconds, between which it was decided."""
+
+    endpoint: str
+    key: int
+    allowed: bool
+    remaining: int
+    asked: float
+    answered: float
+
+
 @dataclass(slots=True)
 class Answered:
-    """Calls answered 200, as [endpoint, key's number, allowed, remaining, Unix seconds]; and how others ended."""
+    """Calls answered 200; and how others ended."""
 
-    calls: list[tuple[str, int, bool, int, float]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     others: dict[str, int] = field(default_factory=dict)
 
     @property
-    def allowed(self) -> list[tuple[str, int, bool, int, float]]:
-        return [call for call in self.calls if call[2]]
+    def allowed(self) -> list[Call]:
+        return [call for call in self.calls if call.allowed]
 
 
 def send(orders: Orders) -> "subprocess.Popen[str]":
@@ -51,7 +62,7 @@ def send(orders: Orders) -> "subprocess.Popen[str]":
 def collect(process: "subprocess.Popen[str]", timeout_s: float = 120) -> Answered:
     out, _ = process.communicate(timeout=timeout_s)
     told = json.loads(out)
-    return Answered([tuple(call) for call in told["calls"]], told["others"])
+    return Answered([Call(*call) for call in told["calls"]], told["others"])
 
 
 class _Thread(threading.Thread):
@@ -81,6 +92,7 @@ class _Thread(threading.Thread):
             "cost": self.orders.cost,
         }
         headers = {"Authorization": f"Bearer {self.orders.access_key}", "Content-Type": "application/json"}
+        asked = time.time()
         try:
             connection.request("POST", "/v1/validate", json.dumps(body), headers)
             response = connection.getresponse()
@@ -92,7 +104,8 @@ class _Thread(threading.Thread):
         if response.status != 200:
             self._count(str(response.status))
             return response.status != 404
-        self.answered.calls.append((endpoint, key, told["success"], told["details"]["remaining"], time.time()))
+        remaining = told["details"]["remaining"]
+        self.answered.calls.append(Call(endpoint, key, told["success"], remaining, asked, time.time()))
         return bool(told["success"])
 
     def _count(self, how: str) -> None:

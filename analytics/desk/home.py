@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django import forms
-from django.contrib import admin
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -19,9 +16,10 @@ from redis.exceptions import RedisError
 
 from accounts.admin import VEIL
 from accounts.desk.charts import NO_VALUE, Chart, Kind, Series, shown
-from accounts.models import AccessKey, Account
+from accounts.models import Account
 from accounts.roles import SEE_PERSONAL_DATA
 from analytics import overview
+from analytics.desk.account_choice import AccountForm
 from analytics.desk.period import Period, period_of
 from analytics.desk.steps import first_steps
 from analytics.models import Environment
@@ -111,22 +109,6 @@ PARTS: Final = {
     "ledger": "Ledger",
     "ingest": "Reports",
 }
-
-
-class AccountSelect(AutocompleteSelect):
-    """However many accounts there are: they are searched by name as it is typed."""
-
-    def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
-        return super().build_attrs(base_attrs, extra_attrs) | {"data-placeholder": "All accounts"}
-
-
-class AccountForm(forms.Form):
-    account = forms.ModelChoiceField(
-        Account.objects.all(),
-        required=False,
-        label="Account",
-        widget=AccountSelect(AccessKey._meta.get_field("account"), admin.site),
-    )
 
 
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

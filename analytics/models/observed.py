@@ -3,9 +3,11 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Upper
 
 from accounts.models import NAME_LENGTH, AccessKey, Account
 
@@ -168,6 +170,9 @@ class Consumer(models.Model):
         indexes = [
             models.Index(fields=["app", "-id"], name="consumer_newest"),
             models.Index(fields=["app", "last_request_at"], name="consumer_active"),
+            # Staff look beyond one app.
+            models.Index(OpClass(Upper("identifier"), "text_pattern_ops"), name="consumer_by_identifier"),
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="consumer_by_name"),
         ]
 
     def __str__(self) -> str:
@@ -213,6 +218,7 @@ class Endpoint(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app", "path", "method"], name="endpoint_unique")]
+        indexes = [models.Index(OpClass(Upper("path"), "text_pattern_ops"), name="endpoint_by_path")]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path or '(no route)'}"

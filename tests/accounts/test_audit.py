@@ -106,5 +106,5 @@ def test_a_rows_history_is_its_changes_whoever_made_them(desk: Client, alice: Te
     plans.update_plan(plan, by=BY, max_requests=7)
     page = desk.get(reverse("admin:plans_plan_history", args=[plan.pk]), follow=True).content.decode()
     assert "plan changed" in page
-    assert "max_requests: 100 → 7" in page
+    assert "max requests: 100 → 7" in page
     assert str(other) not in page

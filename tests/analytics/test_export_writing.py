@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.exports.writing import FORMULA_MARKS, csv_head, csv_lines, ndjson
+from accounts.csv_cells import FORMULA_MARKS
+from analytics.exports.writing import csv_head, csv_lines, ndjson
 
 cells = st.one_of(st.none(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text())
 

@@ -52,7 +52,7 @@ def _decisions(outcome: Outcome) -> int:
 def test_a_limit_of_1000_admits_exactly_1000(server: LiveServer, second_server: LiveServer, alice: Tenant) -> None:
     key = alice.key(plan=alice.plan(LIMIT))
     answers = _hammer([server, second_server], alice, [key.secret])
-    remaining = sorted(call[3] for answered in answers for call in answered.allowed)
+    remaining = sorted(call.remaining for answered in answers for call in answered.allowed)
     denied = sum(len(answered.calls) - len(answered.allowed) for answered in answers)
     drain_all(for_s=30)
     assert [answered.others for answered in answers] == [{}] * PROCESSES
@@ -66,7 +66,7 @@ def test_five_keys_of_one_user_share_1000(server: LiveServer, second_server: Liv
     user = alice.user(alice.plan(LIMIT))
     secrets = [alice.key(user=user).secret for _ in range(5)]
     answers = _hammer([server, second_server], alice, secrets)
-    remaining = sorted(call[3] for answered in answers for call in answered.allowed)
+    remaining = sorted(call.remaining for answered in answers for call in answered.allowed)
     drain_all(for_s=30)
     assert remaining == list(range(LIMIT))
     assert sum(UsageWindow.objects.values_list("units_allowed", flat=True)) == LIMIT
@@ -79,7 +79,7 @@ def test_with_a_cost_of_7_exactly_142_are_admitted(
 ) -> None:
     key = alice.key(plan=alice.plan(LIMIT))
     answers = _hammer([server, second_server], alice, [key.secret], cost=7)
-    remaining = sorted(call[3] for answered in answers for call in answered.allowed)
+    remaining = sorted(call.remaining for answered in answers for call in answered.allowed)
     drain_all(for_s=30)
     assert remaining == [LIMIT - 7 * number for number in range(142, 0, -1)]
     assert _decisions(Outcome.ALLOWED) == 142
@@ -124,7 +124,7 @@ def test_after_a_revocation_has_returned_no_call_passes(
         returned = time.time()
         for process in sent:
             answered = collect(process)
-            assert [call for call in answered.calls if call[4] > returned + 0.05] == []
+            assert [call for call in answered.calls if call.asked > returned] == []
             assert answered.others == {"404": 8}
 
 

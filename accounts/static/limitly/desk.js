@@ -1,4 +1,5 @@
-// Draws the desk's charts with Chart.js, and tells the server by a cookie which time zone the reader lives in.
+// Draws the desk's charts with Chart.js, tells the server by a cookie in which time zone the reader lives, and names
+// the fields that Select2 draws.
 (() => {
   "use strict";
 
@@ -52,9 +53,23 @@
     });
   }
 
+  // Select2 puts fields of its own in a select's place, without its label.
+  function nameSelects() {
+    document.querySelectorAll("select + .select2").forEach((field) => {
+      const select = field.previousElementSibling;
+      const label = select.labels[0]?.textContent.trim() || select.name;
+      field.querySelectorAll("[role=combobox], [role=textbox]").forEach((each) => {
+        each.removeAttribute("aria-labelledby");
+        each.setAttribute("aria-label", label);
+      });
+    });
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     rememberZone();
     draw();
+    nameSelects();
+    new MutationObserver(nameSelects).observe(document.body, { childList: true, subtree: true });
     new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["class"] });
   });
 })();

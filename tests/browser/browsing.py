@@ -1,0 +1,68 @@
+"""A page of Debian's Chromium that reaches nothing but the server: what people see of it, and who can use it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, ViewportSize, sync_playwright
+
+from tests.live_server import LiveServer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+USERNAME, PASSWORD = "sam", "a long one"
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 400, "height": 800}
+RUN_AXE = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+
+
+@contextmanager
+def browsing(server: LiveServer, *, dark: bool = False, viewport: ViewportSize = WIDE) -> Iterator[Page]:
+    """On which nothing goes wrong: no error of a script, no answer of 400 or more, no request to anywhere else."""
+    wrong: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(
+            viewport=viewport, base_url=server.url, color_scheme="dark" if dark else "light", accept_downloads=True
+        )
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 400 else None)
+        page.on("request", lambda asked: wrong.append(asked.url) if not _is_local(asked.url, server) else None)
+        yield page
+        browser.close()
+    assert wrong == []
+
+
+def _is_local(url: str, server: LiveServer) -> bool:
+    return url.startswith((server.url, "data:", "blob:"))
+
+
+def log_in(page: Page) -> None:
+    page.goto("/")
+    page.fill("[name=username]", USERNAME)
+    page.fill("[name=password]", PASSWORD)
+    page.click("[type=submit]")
+    page.wait_for_url("**/admin/")
+
+
+def photograph(page: Page, name: str) -> None:
+    """Kept in a folder that git ignores, for people to look at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds serious or critical on this page, with the element; evaluated, so that no policy stops it."""
+    page.evaluate(AXE.read_text())
+    violations: list[dict[str, Any]] = page.evaluate(RUN_AXE)
+    return [
+        f"{violation['impact']} {violation['id']}: {node['html'][:160]} ({node['failureSummary'][:300]})"
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]

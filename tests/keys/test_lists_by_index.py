@@ -1,0 +1,130 @@
+"""Lists of a million rows are searched, filtered and sorted by an index: PostgreSQL is asked for its plan."""
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from tests.cast import Tenant
+from tests.queries import counting_queries
+
+# Whatever else could do it in a table of few rows is forbidden; what is left is the index, if there is one.
+BY_INDEX_ALONE = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off"
+)
+
+
+def _plans(desk: Client, url: str, query: dict[str, Any]) -> str:
+    """How the statements of this page are carried out, all together."""
+    asked: list[tuple[str, Any]] = []
+    execute = CursorWrapper.execute
+
+    def noted(self: CursorWrapper, sql: Any, params: Any = None) -> Any:
+        asked.append((str(sql), params))
+        return execute(self, sql, params)
+
+    with patch.object(CursorWrapper, "execute", noted):
+        assert desk.get(url, query).status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(BY_INDEX_ALONE)
+        plans = []
+        for sql, params in asked:
+            if sql.startswith("SELECT"):
+                cursor.execute(f"EXPLAIN {sql}", params)
+                plans += [line for (line,) in cursor.fetchall()]
+        cursor.execute("ROLLBACK")
+    return "\n".join(plans)
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "indexes"),
+    [
+        ("accounts_user", {"q": "uma"}, {"user_by_name", "user_by_address"}),
+        ("accounts_user", {"is_disabled__exact": "1"}, {"user_disabled"}),
+        (
+            "keys_apikey",
+            {"q": "abcd"},
+            {"api_key_public_id", "api_key_by_name", "api_key_secret_by_end", "user_by_name"},
+        ),
+        ("keys_apikey", {"status__exact": "inactive"}, {"api_key_inactive"}),
+        ("keys_apikeysecret", {"q": "abcd"}, {"api_key_secret_by_end", "api_key_public_id"}),
+        ("plans_subscription", {"q": "uma@"}, {"user_by_address"}),
+        ("accounts_auditentry", {"q": "gold"}, {"change_of_name"}),
+        ("accounts_auditentry", {"actor_name": "sam"}, {"change_by_actor"}),
+        ("accounts_auditentry", {"action_done": "plan changed"}, {"change_action"}),
+        ("analytics_consumer", {"q": "uma"}, {"consumer_by_identifier", "consumer_by_name"}),
+        ("analytics_endpoint", {"q": "/orders"}, {"endpoint_by_path"}),
+    ],
+)
+def test_a_list_is_searched_by_an_index(
+    desk: Client, alice: Tenant, page: str, query: dict[str, Any], indexes: set[str]
+) -> None:
+    alice.key(user=alice.user(alice.plan(), email="uma@example.com"))
+    plans = _plans(desk, reverse(f"admin:{page}_changelist"), query)
+    assert {index for index in indexes if f"on {index}" not in plans} == set()
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "index"),
+    [
+        ("accounts_user", {}, "user_newest"),
+        ("keys_apikey", {}, "api_key_newest"),
+        ("accounts_account", {}, "account_by_name"),
+        ("accounts_auditentry", {}, "change_newest"),
+        ("accounts_auditentry", {"row_type": "plans.Plan"}, "change_of_kind"),
+        ("accounts_auditentry", {"row_type": "plans.Plan", "row_id": "1"}, "change_of_row"),
+        ("accounts_auditentry", {"actor_kind__exact": "staff"}, "change_by_kind"),
+    ],
+)
+def test_a_list_comes_sorted_from_an_index(
+    desk: Client, alice: Tenant, page: str, query: dict[str, Any], index: str
+) -> None:
+    sorted_by = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
+    with patch(f"{__name__}.BY_INDEX_ALONE", sorted_by):
+        plans = _plans(desk, reverse(f"admin:{page}_changelist"), query)
+    assert f"using {index} on" in plans
+
+
+def test_no_column_without_an_index_is_sorted_by(desk: Client, alice: Tenant) -> None:
+    """Neither by its head, nor by an address that somebody typed."""
+    page = desk.get(reverse("admin:keys_apikey_changelist"), {"o": "1.-7"})
+    assert "sortable" not in page.content.decode()
+    ordered = str(page.context["cl"].queryset.query).partition("ORDER BY")[2]
+    assert ordered.strip() == '"keys_apikey"."id" DESC'
+
+
+@pytest.mark.parametrize("text", ["x'); --", "%", "_", "\\", "ü" * 300, "a b", '"quoted'])
+def test_a_search_is_taken_by_its_letters(desk: Client, alice: Tenant, text: str) -> None:
+    user = alice.user()
+    User.objects.filter(pk=user.pk).update(name=text[:100])
+    page = desk.get(reverse("admin:accounts_user_changelist"), {"q": text[:100]})
+    assert [row.pk for row in page.context["cl"].result_list] == [user.pk]
+
+
+def test_a_key_is_found_through_whom_it_belongs_to(desk: Client, alice: Tenant, bob: Tenant) -> None:
+    mine = alice.key(user=alice.user(email="uma@example.com")).api_key
+    bob.key(user=bob.user(email="ugo@example.com"))
+    for text in ("UMA@ex", mine.public_id, mine.secrets.get().last4):
+        found = desk.get(reverse("admin:keys_apikey_changelist"), {"q": text}).context["cl"].result_list
+        assert mine in found, text
+        assert text == mine.secrets.get().last4 or list(found) == [mine]
+
+
+def test_an_autocomplete_searches_by_the_same_lookups(desk: Client, alice: Tenant) -> None:
+    user = alice.user(email="uma@example.com")
+    told = {"app_label": "keys", "model_name": "apikey", "field_name": "user", "term": "uma@"}
+    with counting_queries() as queries:
+        answer = desk.get(reverse("admin:autocomplete"), told)
+    assert [each["id"] for each in answer.json()["results"]] == [str(user.pk)]
+    assert len(queries) <= 6
+
+
+@pytest.mark.parametrize("id_", ["nonsense", "00000000-0000-0000-0000-000000000000", "f" * 32])
+def test_a_decision_that_is_none_has_no_page(desk: Client, alice: Tenant, id_: str) -> None:
+    assert desk.get(reverse("admin:keys_decision_change", args=[id_])).status_code == 302
