@@ -2,16 +2,18 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test torture bench bench-ingest bench-reads bench-admin clones lint format
+.PHONY: help run test screenshots torture bench bench-ingest bench-reads bench-admin bench-rollup clones lint format
 
 help:
 	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
 	@echo "make test     run the whole test suite on throwaway stores (ARGS='-k name' narrows it)"
+	@echo "make screenshots   make the pictures of docs/staff-guide.md anew (needs chromium)"
 	@echo "make torture  the races and faults for five minutes each"
 	@echo "make bench    POST /v1/validate beside its peers (needs wrk; ARGS='--seconds 5')"
 	@echo "make bench-reads   traffic and request logs read, of a million and of ten million (ARGS='--logs 100000')"
 	@echo "make bench-admin   every page of the staff's desk, on a million keys (ARGS='--keys 20000 --users 2000 --logs 100000')"
 	@echo "make bench-ingest  reports accepted a second, and what they cost validate (needs wrk)"
+	@echo "make bench-rollup  request logs a second from stored reports to rows, against COPY (ARGS='--bodies 200')"
 	@echo "make clones   make run and make test in fresh clones, as root and as a plain user"
 	@echo "make lint     formatting, lint, types and the architecture's rules"
 	@echo "make format   format and mend what can be mended"
@@ -21,6 +23,9 @@ run: .venv/.for-run
 
 test: .venv/.for-test tests/sdks/.venv/.ready tests/browser/node_modules/.ready
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+screenshots: .venv/.for-test tests/browser/node_modules/.ready
+	@LIMITLY_REQUIRE_BROWSER=1 LIMITLY_PHOTOGRAPHS=docs/images exec .venv/bin/python -m pytest -n 0 -q -m guide
 
 torture: .venv/.for-test
 	@LIMITLY_TORTURE_SECONDS=300 exec .venv/bin/python -m pytest -m torture -n 0 -s
@@ -33,6 +38,9 @@ bench-ingest: .venv/.for-test
 
 bench-reads: .venv/.for-test
 	@exec .venv/bin/python -m benchmarks.reads $(ARGS)
+
+bench-rollup: .venv/.for-test
+	@exec .venv/bin/python -m benchmarks.rollup $(ARGS)
 
 bench-admin: .venv/.for-test
 	@exec .venv/bin/python -m benchmarks.admin $(ARGS)

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import unfold.admin
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -26,11 +25,19 @@ from django.utils.http import urlencode
 from accounts import services
 from accounts.actors import Actor
 from accounts.api.addresses import address_of
+from accounts.desk.access_keys import ACTS as ACCESS_KEY_ACTS
+from accounts.desk.access_keys import AccessKeyForm
+from accounts.desk.acts import Acting, asks_once
 from accounts.desk.searching import IndexedChangeList, searched
 from accounts.errors import RefusedError
-from accounts.models import AccessKey, Account, Scope, User
+from accounts.models import AccessKey, Account, User
 from accounts.roles import SEE_PERSONAL_DATA
+from analytics.desk.account_page import account_page
+from keys.desk.usage_bar import UsageColumn
+from keys.desk.user_acts import ACTS as USER_ACTS
+from keys.desk.user_page import user_page
 from keys.invalidation import NotYetInForce
+from keys.quotas import quotas_of_users
 from keys.services import delete_user
 
 if TYPE_CHECKING:
@@ -53,10 +60,11 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return counted
 
 
-class Desk(_ModelAdmin):
+class Desk(Acting, _ModelAdmin):
     """A page of rows that services write: nothing is deleted, nothing saved behind their backs."""
 
     paginator = BoundedPaginator
+    list_before_template = "desk/subtitle.html"  # the theme says it in the page's title alone
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # they count all rows, filter by filter
     list_per_page = 50
@@ -111,6 +119,27 @@ class Desk(_ModelAdmin):
         if request.user.has_perm(SEE_PERSONAL_DATA):
             return list(names)
         return [veiled(name) if name in self.personal_fields else name for name in names]
+
+    def facts(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's page shows beside its form, by change_form_outer_before_template and …_after_template."""
+        return {}
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> Any:
+        # A form that was refused is shown within its transaction, where the ledger cannot be read: by itself then.
+        if obj is not None and request.method == "GET":
+            context |= self.facts(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def actor(self, request: HttpRequest) -> Actor:
+        return staff_of(request)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """A row's changes, whoever made them: Django's own history knows the admin's alone."""
@@ -236,6 +265,10 @@ class AccountAdmin(Desk):
     fields = ("name", "slug", "bucket", "created_at")
     readonly_fields = ("slug", "bucket", "created_at")
     ordering = ("name",)
+    change_form_outer_before_template = "desk/account_status.html"
+
+    def facts(self, request: HttpRequest, row: Account) -> dict[str, Any]:
+        return account_page(request, row)
 
     def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:
         if change:
@@ -243,19 +276,6 @@ class AccountAdmin(Desk):
         else:
             made = services.create_account(obj.name, by=staff_of(request))
             obj.__dict__.update(made.__dict__)
-
-
-class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, scope.value) for scope in Scope],
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: everything.",
-    )
-
-    class Meta:
-        model = AccessKey
-        fields = ("account", "name", "scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
 
 
 @admin.register(AccessKey)
@@ -268,7 +288,12 @@ class AccessKeyAdmin(Desk):
     autocomplete_fields = ("account",)
     readonly_fields = ("masked", "revoked_at", "last_used_at", "created_at")
     actions = ("revoke",)
+    acts = ACCESS_KEY_ACTS
+    change_form_outer_before_template = "desk/actions.html"
     ordering = ("-id",)
+
+    def facts(self, request: HttpRequest, row: AccessKey) -> dict[str, Any]:
+        return {"actions": self.act_links(request, row)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.readonly_fields, "account") if obj else ()
@@ -290,6 +315,7 @@ class AccessKeyAdmin(Desk):
         request.issued_secret = issued.secret  # type: ignore[attr-defined]  # read by response_add, in this request
 
     @admin.action(description="Revoke selected access keys (for good)", permissions=["change"])
+    @asks_once("These access keys stop at once and for good: the backends that use them are answered 401.")
     def revoke(self, request: HttpRequest, queryset: QuerySet[AccessKey]) -> None:
         for access_key in queryset.select_related("account"):
             services.revoke_access_key(access_key, now=timezone.now(), by=staff_of(request))
@@ -297,11 +323,15 @@ class AccessKeyAdmin(Desk):
 
 
 @admin.register(User)
-class UserAdmin(ServiceDesk):
+class UserAdmin(UsageColumn, ServiceDesk):
+    quotas_of = staticmethod(quotas_of_users)
+    acts = USER_ACTS
+    change_form_outer_before_template = "desk/user_status.html"
+    change_form_outer_after_template = "desk/user_calls.html"
     service_fields = ("name", "email", "is_disabled")
     create = staticmethod(services.create_user)
     update = staticmethod(services.update_user)
-    list_display = ("name", "email", "account", "plan", "is_disabled", "created_at")
+    list_display = ("name", "email", "account", "plan", "usage", "is_disabled", "created_at")
     list_select_related = ("account", "subscription__plan")
     list_filter = ("is_disabled", AccountFilter)
     search_fields = ("name__istartswith", "email__istartswith")
@@ -312,13 +342,18 @@ class UserAdmin(ServiceDesk):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).filter(deleted_at=None)
 
+    def facts(self, request: HttpRequest, row: User) -> dict[str, Any]:
+        return user_page(request, row, self.act_links(request, row))
+
     @admin.display(description="plan")
     def plan(self, user: User) -> str:
         subscription = getattr(user, "subscription", None)
         return str(subscription.plan or "") if subscription else ""
 
     @admin.action(description="Delete selected users (their keys stop at once)", permissions=["change"])
+    @asks_once("These users are deleted for good, and all their keys stop at once; their history stays.")
     def delete_users(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset.select_related("account"):
+        users = list(queryset.select_related("account"))  # afterwards they are no longer among those shown
+        for user in users:
             delete_user(user, now=timezone.now(), by=staff_of(request))
-        self.message_user(request, f"{len(queryset)} users deleted; their history stays.")
+        self.message_user(request, f"{len(users)} users deleted; their history stays.")

@@ -61,7 +61,10 @@ class Account(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(bucket__lt=BUCKETS), name="account_bucket_in_range")]
-        indexes = [models.Index(fields=["name", "-id"], name="account_by_name")]
+        indexes = [
+            models.Index(fields=["name", "-id"], name="account_by_name"),
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="account_named"),
+        ]
 
     def __str__(self) -> str:
         return self.name

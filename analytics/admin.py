@@ -10,8 +10,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from unfold.decorators import action as detail_action
 
 from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, ServiceDesk, staff_of
 from analytics import services
@@ -39,12 +42,21 @@ class AppAdmin(ServiceDesk):
     service_fields = ("name", "framework", "is_hub_enabled")
     create = staticmethod(services.create_app)
     update = staticmethod(services.update_app)
-    list_display = ("name", "account", "framework", "client_id", "is_hub_enabled", "is_default")
+    list_display = ("name", "account", "analytics", "framework", "client_id", "is_hub_enabled", "is_default")
     list_select_related = ("account",)
     list_filter = (AccountFilter,)
     search_fields = ("name__icontains", "client_id")
     actions = ("renew_client_ids",)
+    actions_detail = ("open_analytics",)
     ordering = ("-id",)
+
+    @admin.display(description="analytics")
+    def analytics(self, app: App) -> str:
+        return format_html('<a href="{}">Analytics</a>', reverse("desk:app_traffic", args=[app.pk]))
+
+    @detail_action(description="Analytics", icon="monitoring", permissions=["view"])  # type: ignore[untyped-decorator]
+    def open_analytics(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("desk:app_traffic", args=[object_id]))
 
     @admin.action(description="Renew client ids (SDKs 0.x stop for good)", permissions=["change"])
     def renew_client_ids(self, request: HttpRequest, queryset: QuerySet[App]) -> None:

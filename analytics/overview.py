@@ -6,18 +6,15 @@ From the sums by quarter hour, of each environment's source in force; endpoints 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 
-from accounts.secrets import Bucket
 from analytics.histograms import Histogram, unpack
-from analytics.models import Consumer, Environment, FoldPosition, Record
+from analytics.models import Consumer, Environment, Record
 from analytics.sources import in_force, predicate
-from keys.events import StreamId
-from keys.ledger.following import filed_until, oldest_beyond
 from keys.overview import Count
 
 # How long a page waits for requests to be added up, rather than for all of it; and from how many buckets of histograms
@@ -146,28 +143,8 @@ def active_consumers(environments: Iterable[Environment], since: datetime) -> Co
     return Count(number, is_cut=number == CONSUMERS_MAX)
 
 
-def told_until(now: datetime, *, drained_until: datetime, received: datetime | None) -> Told:
-    """Of traffic: it lacks what is not drained, not folded, or in the inbox, whose oldest report was `received`.
-
-    Three SELECTs at most.
-    """
-    unfolded = _oldest_unfolded()
-    return Told(
-        until=min(now, drained_until, unfolded or now, received or now),
-        fold_lag_s=_age(unfolded, now),
-        inbox_lag_s=_age(received, now),
-    )
-
-
-def _oldest_unfolded() -> datetime | None:
-    folded = {Bucket(row.bucket): StreamId(row.ms, row.seq) for row in FoldPosition.objects.all()}
-    behind = {
-        bucket: (folded[bucket], until)
-        for bucket, until in filed_until().items()
-        if bucket in folded and folded[bucket] < until
-    }
-    return oldest_beyond(behind)
-
-
-def _age(moment: datetime | None, now: datetime) -> float:
-    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+def told_until(now: datetime, *, drained_until: datetime, fold_lag_s: float, received: datetime | None) -> Told:
+    """Of traffic: it lacks what is not drained, not folded, or in the inbox, whose oldest report was `received`."""
+    inbox_lag_s = 0.0 if received is None else max(0.0, (now - received).total_seconds())
+    behind = timedelta(seconds=max(fold_lag_s, inbox_lag_s))
+    return Told(min(now - behind, drained_until), fold_lag_s, inbox_lag_s)

@@ -12,10 +12,11 @@ TRAFFIC_MINUTES = Partitions("analytics_trafficminute")
 RESOURCE_MINUTES = Partitions("analytics_resourceminute")
 TRAFFIC_QUARTERS = Partitions("analytics_trafficquarter", Span.MONTH)
 TRAFFIC_QUARTER_TOTALS = Partitions("analytics_trafficquartertotal", Span.MONTH)
+ENVIRONMENT_QUARTERS = Partitions("analytics_environmentquarter", Span.MONTH)
 
 REQUESTS = (REQUEST_LOGS, REQUEST_DETAILS, SPANS, APP_LOGS)
 MINUTES = (TRAFFIC_MINUTES, RESOURCE_MINUTES)
-QUARTERS = (TRAFFIC_QUARTERS, TRAFFIC_QUARTER_TOTALS)
+QUARTERS = (TRAFFIC_QUARTERS, TRAFFIC_QUARTER_TOTALS, ENVIRONMENT_QUARTERS)
 ALL = (*REQUESTS, *MINUTES, *QUARTERS)
 
 

@@ -77,12 +77,17 @@ def _beginning_of(day: date, zone: ZoneInfo) -> datetime:
 def _hours(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datetime]:
     """Full hours, and changes of the clocks, from one at or before `start` to one at or after `end`."""
     instant = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - 3 * HOUR
-    before = (instant - QUARTER).astimezone(zone)
+    before = (instant - QUARTER).astimezone(zone).utcoffset()
     while instant <= end + 3 * HOUR:
         shown = instant.astimezone(zone)
-        if shown.minute == 0 or shown.utcoffset() != before.utcoffset():
+        offset = shown.utcoffset()
+        if shown.minute == 0 or offset != before:
             yield instant
-        before, instant = shown, instant + QUARTER
+        following = instant + HOUR
+        # From a full hour on whose clocks show the same an hour later nothing begins before that: no zone has ever
+        # changed its clocks and changed them back within an hour.
+        is_plain = shown.minute == 0 and following.astimezone(zone).utcoffset() == offset
+        before, instant = offset, following if is_plain else instant + QUARTER
 
 
 def _minutes(start: datetime, end: datetime, _: ZoneInfo) -> Iterator[datetime]:

@@ -1,4 +1,4 @@
-"""The request logs of an app, page by page in the order of time: which index is walked, and how far.
+"""The request logs of an app, page by page in the order of time, or against it: which index is walked, and how far.
 
 A page walks the index that leads to the fewest rows and looks at a bounded number of them, whatever the filters. Where
 few match it ends early and says where the next one begins.
@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from analytics.models import Record
+from analytics.exports.filters import Condition, all_hold
+from analytics.models import Environment, Record
 from analytics.selection import Selection
 from analytics.sources import in_force, predicate
 
@@ -41,14 +42,14 @@ SELECT {SHOWN}, r.is_wanted, r.is_last
                SELECT examined.*, place = %s AS is_last
                  FROM (SELECT *, ({{wanted}}) AS is_wanted, row_number() OVER (ORDER BY {{order}}) AS place
                          FROM analytics_requestlog
-                        WHERE app_id = %s AND at >= %s AND at < %s AND {{walked}}
+                        WHERE app_id = %s AND at >= %s AND at <= %s AND {{walked}}
                         ORDER BY {{order}} LIMIT %s) AS examined
                 WHERE is_wanted OR place = %s ORDER BY {{order}} LIMIT %s) AS found
-         ORDER BY at, uuid LIMIT %s) AS r
+         ORDER BY at {{way}}, uuid {{way}} LIMIT %s) AS r
   {NAMED}
- ORDER BY r.at, r.uuid
+ ORDER BY r.at {{way}}, r.uuid {{way}}
 """  # noqa: S608  # constants of this module alone
-WALKED = "(at, uuid) > (%s, %s)"
+WALKED = "(at, uuid) > (%s, %s) AND (at, uuid) < (%s, %s)"
 WALKED_BY = "({column}, at, uuid) > (stream.key, %s, %s) AND ({column}, at, uuid) < (stream.key, %s, %s)"
 
 
@@ -93,6 +94,37 @@ class Streams(NamedTuple):
     keys: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Which rows of an app are wanted, and by which streams they are looked for. `wanted` speaks of
+    analytics_requestlog; the streams must lead to every wanted row."""
+
+    app_id: int
+    wanted: Condition
+    streams: Streams
+
+    def page(
+        self, after: Position, before: Position, *, limit: int, newest_first: bool = False, examined_max: int
+    ) -> LogPage:
+        """At most `limit` requests that lie between two places. One SELECT."""
+        statement = self.statement(after, before, rows=limit + 1, newest_first=newest_first, examined_max=examined_max)
+        with connection.cursor() as cursor:
+            cursor.execute(*statement)
+            return _cut(cursor.fetchall(), limit)
+
+    def statement(
+        self, after: Position, before: Position, *, rows: int, newest_first: bool = False, examined_max: int
+    ) -> tuple[str, list[Any]]:
+        """For the first `rows` rows between two places."""
+        column, keys = self.streams
+        share, way = max(1, examined_max // len(keys)), "DESC" if newest_first else "ASC"
+        order = ", ".join(f"{name} {way}" for name in (column, "at", "uuid") if name)
+        walked = WALKED_BY.format(column=column) if column else WALKED
+        sql = PAGE.format(wanted=self.wanted.sql, order=order, walked=walked, way=way)
+        examined = [self.app_id, after.at, before.at, *after, *before, share]
+        return sql, [keys, share, *self.wanted.arguments, *examined, share, rows, rows]
+
+
 def page_of(
     selection: Selection,
     *,
@@ -103,38 +135,49 @@ def page_of(
     examined_max: int = EXAMINED_MAX,
 ) -> LogPage:
     """At most `limit` requests of [start, end), ascending by time and uuid. Two SELECTs."""
-    first = after or Position(start - MICROSECOND, LAST_UUID)
     if selection.is_empty:
         return LogPage([], None)
-    statement, arguments = page_statement(selection, after=first, end=end, rows=limit + 1, examined_max=examined_max)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, arguments)
-        return _cut(cursor.fetchall(), limit)
+    first = after or just_before(start)
+    walk = _walk_of(selection, start=first.at, end=end)
+    return walk.page(first, Position(end, FIRST_UUID), limit=limit, examined_max=examined_max)
 
 
 def page_statement(
     selection: Selection, *, after: Position, end: datetime, rows: int, examined_max: int
 ) -> tuple[str, list[Any]]:
     """For the first `rows` rows after a position. One SELECT to know the sources in force."""
-    tiles = in_force(selection.environments, record=Record.REQUEST_LOG, start=after.at, end=end)
-    sources, of_sources = predicate(tiles, time="at")
-    selected, of_selection = selection.predicate()
-    streams = narrowest(selection)
-    share = max(1, examined_max // len(streams.keys))
-    order, walked, of_walk = "at, uuid", WALKED, [*after]
-    if streams.column:
-        order, walked = f"{streams.column}, at, uuid", WALKED_BY.format(column=streams.column)
-        of_walk += [end, FIRST_UUID]
-    statement = PAGE.format(wanted=f"{sources} AND {selected}", order=order, walked=walked)
-    examined = [selection.app_id, after.at, end, *of_walk, share]
-    return statement, [streams.keys, share, *of_sources, *of_selection, *examined, share, rows, rows]
+    walk = _walk_of(selection, start=after.at, end=end)
+    return walk.statement(after, Position(end, FIRST_UUID), rows=rows, examined_max=examined_max)
+
+
+def just_before(moment: datetime) -> Position:
+    """Behind it comes whatever is of this moment or later."""
+    return Position(moment - MICROSECOND, LAST_UUID)
+
+
+def in_force_within(environments: Iterable[Environment], *, start: datetime, end: datetime) -> Condition:
+    """Of these environments what the source in force tells. One SELECT."""
+    tiles = in_force(environments, record=Record.REQUEST_LOG, start=start, end=end)
+    return Condition(*predicate(tiles, time="at"))
+
+
+def _walk_of(selection: Selection, *, start: datetime, end: datetime) -> Walk:
+    sources = in_force_within(selection.environments, start=start, end=end)
+    wanted = all_hold([sources, Condition(*selection.predicate())])
+    return Walk(selection.app_id, wanted, narrowest(selection))
 
 
 def narrowest(selection: Selection) -> Streams:
-    """The index that leads to the fewest rows: a consumer's, else that of the smallest share of what there is."""
+    """The index that leads to the fewest rows: a consumer's, else that of the smallest share of what there is.
+
+    How many requests each environment, endpoint and status has is not asked: each counts as one of so many.
+    """
     if selection.consumer_id is not None:
         return Streams("consumer_id", [selection.consumer_id])
     options = [(1.0, Streams("", [0]))]
+    if selection.known_environments is not None:
+        keys = [environment.pk for environment in selection.environments]
+        options.append((len(keys) / selection.known_environments, Streams("environment_id", keys)))
     for column, chosen in (("endpoint_id", selection.endpoints), ("status_code", selection.statuses)):
         if chosen is not None and len(chosen.keys) <= STREAMS_MAX:
             options.append((chosen.share, Streams(column, chosen.keys)))

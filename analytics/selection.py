@@ -43,7 +43,8 @@ class Chosen:
 class Selection:
     """What a query means. None is whichever; where a list is empty, no row can match.
 
-    `excluded` names endpoints that staff left out; they are never among `endpoints`.
+    `excluded` names endpoints that staff left out; they are never among `endpoints`. `known_environments` says how many
+    the app has, where some of them were chosen.
     """
 
     app_id: int
@@ -52,11 +53,17 @@ class Selection:
     excluded: tuple[int, ...] = ()
     consumer_id: int | None = None
     statuses: Chosen | None = None
+    known_environments: int | None = None
 
     @property
     def is_empty(self) -> bool:
         chosen = (self.endpoints, self.statuses)
         return not self.environments or any(one is not None and not one.keys for one in chosen)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks for neither endpoints (beyond leaving some out), nor a consumer, nor statuses."""
+        return self.endpoints is None and self.consumer_id is None and self.statuses is None
 
     def predicate(self) -> tuple[str, list[object]]:
         """SQL (and its arguments) over endpoint_id, consumer_id and status_code. For environments and their sources
@@ -95,9 +102,11 @@ def select_requests(
     """`statuses` are codes and classes (status_names). Three SELECTs at most."""
     methods, statuses = list(methods), list(statuses)
     by_route = bool(methods) or path is not None
+    known = environments_of(app)
     return Selection(
         app.pk,
-        environments_of(app, environment_id),
+        known if environment_id is None else [each for each in known if each.pk == environment_id],
+        known_environments=None if environment_id is None else len(known),
         endpoints=choose_endpoints(app, methods=methods, path=path) if by_route else None,
         excluded=() if by_route else excluded_endpoints(app),
         consumer_id=consumer_id,

@@ -138,3 +138,9 @@ def update_path_override(override: PathOverride, *, is_active: bool, by: Actor) 
     with audit.recording(by, override):
         override.is_active = is_active
         override.save(update_fields=["is_active"])
+
+
+@transaction.atomic
+def record_request_export(app: App, *, told: dict[str, str], by: Actor) -> None:
+    """Before the first row leaves: who takes requests out of the house, and which (the filter, the file's form)."""
+    audit.record_done(by, app, "requests exported", told=told)

@@ -11,18 +11,30 @@ from analytics.periods import TimePeriod
 from analytics.selection import Selection
 from analytics.sources import in_force, predicate
 
-# Of consumers only one table knows; the other is smaller by as many rows as an endpoint has consumers.
+# Of consumers only one table knows; that of the totals is smaller by as many rows as an endpoint has consumers; where
+# neither endpoints nor statuses are asked for, a row for each environment says it all.
 BY_CONSUMER, TOTALS = "analytics_trafficquarter", "analytics_trafficquartertotal"
 # A sum that a hostile report drove beyond a bigint stays at its highest value.
 SUM_MAX = 2**63 - 1
 QUARTERS = """
 SELECT extract(epoch FROM quarter)::bigint,
-       least(sum(requests), {most})::bigint, least(sum(bytes_received), {most})::bigint,
-       least(sum(bytes_sent), {most})::bigint
-  FROM {table}
- WHERE app_id = %s AND quarter >= %s AND quarter < %s AND {sources} AND {selected}
+       greatest(0, least(sum(requests), {most}))::bigint, greatest(0, least(sum(bytes_received), {most}))::bigint,
+       greatest(0, least(sum(bytes_sent), {most}))::bigint
+  FROM ({rows}) AS counted
  GROUP BY quarter ORDER BY quarter
 """
+ROWS = """SELECT quarter, requests, bytes_received, bytes_sent
+          FROM {table}
+         WHERE app_id = %s AND quarter >= %s AND quarter < %s AND {sources} AND {selected}"""
+OF_ENVIRONMENTS = """SELECT quarter, requests, bytes_received, bytes_sent
+          FROM analytics_environmentquarter
+         WHERE app_id = %s AND quarter >= %s AND quarter < %s AND {sources}"""
+# Endpoints that staff left out are in an environment's sums (up to a bigint): they are taken off again.
+EXCLUDED = """
+         UNION ALL
+        SELECT quarter, -requests, -bytes_received, -bytes_sent
+          FROM analytics_trafficquartertotal
+         WHERE app_id = %s AND quarter >= %s AND quarter < %s AND {sources} AND endpoint_id = ANY(%s)"""
 
 
 class QuarterSum(NamedTuple):
@@ -77,7 +89,13 @@ def quarters_statement(selection: Selection, *, start: datetime, end: datetime) 
     """The sums of [start, end) by quarter hour, of each environment's source in force. One SELECT to know those."""
     tiles = in_force(selection.environments, record=Record.TRAFFIC, start=start, end=end)
     sources, of_sources = predicate(tiles, time="quarter")
+    of_range = [selection.app_id, start, end, *of_sources]
+    if selection.is_whole:
+        rows, arguments = OF_ENVIRONMENTS, of_range
+        if selection.excluded:
+            rows, arguments = rows + EXCLUDED, [*of_range, *of_range, list(selection.excluded)]
+        return QUARTERS.format(most=SUM_MAX, rows=rows.format(sources=sources)), arguments
     selected, of_selection = selection.predicate()
     table = TOTALS if selection.consumer_id is None else BY_CONSUMER
-    statement = QUARTERS.format(most=SUM_MAX, table=table, sources=sources, selected=selected)
-    return statement, [selection.app_id, start, end, *of_sources, *of_selection]
+    rows = ROWS.format(table=table, sources=sources, selected=selected)
+    return QUARTERS.format(most=SUM_MAX, rows=rows), [*of_range, *of_selection]

@@ -7,6 +7,7 @@ SAMPLES, or stands among those that are not measured. Imported once the environm
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
+from uuid import UUID
 
 import django
 
@@ -53,14 +54,23 @@ SAMPLES: dict[str, Sample] = {
     "admin:autocomplete": lambda _: {"query": "app_label=keys&model_name=apikey&field_name=user&term=customer"},
     "admin:search": lambda _: {"query": "s=keys"},
     "admin:keys_apikey_regenerate": lambda facts: {"args": [facts.api_key.pk]},
+    "admin:keys_apikey_revoke": lambda facts: {"args": [facts.api_key.pk]},
+    "admin:keys_apikey_expire": lambda facts: {"args": [facts.api_key.pk]},
+    "admin:accounts_user_disable": lambda facts: {"args": [facts.user.pk]},
     "desk:find": lambda facts: {"post": {"text": facts.user.email}},
+    "desk:requests": lambda facts: {"query": f"app={facts.app_id}&period=7d&outcome=denied"},
+    "desk:request": lambda facts: {"args": [facts.app_id, facts.request.uuid if facts.request else UUID(int=0)]},
+    "desk:why": lambda facts: {"query": f"key={facts.api_key.pk}"},
     "desk:second-factor": lambda _: {},
 }
 # Pages without rows, that end a session, or whose cost is that of a file.
 NOT_MEASURED = {
     "admin:login", "admin:logout", "admin:password_change_done", "admin:jsi18n", "admin:view_on_site", "admin:app_list",
     "admin:auth_user_password_change", "admin:accounts_staff_second_factor", "admin:accounts_auditentry_export",
-    "desk:code",
+    "desk:code", "desk:export-requests",
+    # One page asks for all acts with a key or a user; those above stand for it.
+    "admin:keys_apikey_activate", "admin:keys_apikey_deactivate", "admin:accounts_user_enable",
+    "admin:accounts_user_remove", "admin:accounts_accesskey_revoke",
 }  # fmt: skip
 # What is typed into a list's search; `{…}` is a fact. A beginning that many rows have, one that few have, and none.
 SEARCHES = {

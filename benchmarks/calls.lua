@@ -6,9 +6,16 @@ for line in io.lines(os.getenv("WRK_CALLS")) do
   calls[#calls + 1] = wrk.format("POST", path, {[header] = value, ["Content-Type"] = "application/json"}, body)
 end
 
-local at = 0
+-- Sixteen # in a call stand for digits that no other call has, of whichever thread and run.
+local threads = 0
+function setup(thread) threads = threads + 1 thread:set("thread_number", threads) end
+local at, sent = 0, 0
 function init() math.randomseed(tonumber(tostring({}):match("0x(%x+)"), 16) or 1) at = math.random(#calls) end
-function request() at = at % #calls + 1 return calls[at] end
+function request()
+  at, sent = at % #calls + 1, sent + 1
+  if not calls[at]:find("################", 1, true) then return calls[at] end
+  return (calls[at]:gsub("################", string.format("%06d%02d%08d", os.time() % 1000000, thread_number, sent)))
+end
 -- With WRK_PAUSE_MS each connection waits so long between an answer and its next request.
 local pause = tonumber(os.getenv("WRK_PAUSE_MS") or "0")
 if pause > 0 then function delay() return pause end end

@@ -1,8 +1,9 @@
 """`make bench-ingest`: how many reports a second are accepted, and what that costs validate on the same event loop.
 
-Limitly runs as `make run` starts it. Reports are OTLP in JSON, about 3 KB each, of 250 apps and all three signals, so
-that none meets its rate. Rounds are interleaved and the median is told: validate alone, reports alone, validate beside
-reports that come at a pace, validate beside as many as come through. At the end the inbox must have had every one.
+Limitly runs as `make run` starts it, its worker counting meanwhile. Reports are OTLP in JSON, 2 to 3 KB each, of 250
+apps and all three signals, so that none meets its rate; no two are the same, and all are of now, so that none is cheap
+to count. Rounds are interleaved and the median is told: validate alone, reports alone, validate beside reports that
+come at a pace, validate beside as many as come through. At the end the inbox must have had every one.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,8 +25,8 @@ from benchmarks.stack import Call, Load
 from limitly_site.keeper import hold_stores
 from limitly_site.stores import embedded_stores
 
-KEYS, APPS, SPANS = 1_000, 250, 6
-SIGNALS = ("traces", "logs", "metrics")
+KEYS, APPS, SPANS, LINES, POINTS = 1_000, 250, 6, 8, 8
+UNIQUE = "#" * 16  # digits that wrk puts there, other ones in each call
 REPORTERS, PAUSE_MS = 8, 10
 ALONE, REPORTS, PACED, FLOODED = "validate", "reports", "validate beside a pace", "validate beside all"
 
@@ -71,9 +74,9 @@ class Bench:
             for key in told["keys"]
         ]
         reports = [
-            Call(f"/v1/{signal}", "Authorization", f"Bearer {token}", _report())
+            Call(f"/v1/{signal}", "Authorization", f"Bearer {token}", json.dumps(report(time.time_ns())))
             for token in told["tokens"]
-            for signal in SIGNALS
+            for signal, report in SIGNALS.items()
         ]
         self._validates = stack.write_calls(folder / "validate.calls", validates)
         self._reports = stack.write_calls(folder / "reports.calls", reports)
@@ -139,26 +142,84 @@ print(cursor.fetchone()[0])
 """
 
 
-def _report() -> str:
+Told = dict[str, object]
+
+
+def _traces(at_ns: int) -> Told:
     """Spans of some requests, as an SDK would send them."""
     spans = [
         {
-            "traceId": secrets.token_hex(16),
+            "traceId": secrets.token_hex(8) + UNIQUE,
             "spanId": secrets.token_hex(8),
             "name": "GET /orders/{order_id}",
             "kind": 2,
-            "startTimeUnixNano": "1780000000000000000",
-            "endTimeUnixNano": "1780000000012000000",
-            "attributes": [
-                {"key": "http.request.method", "value": {"stringValue": "GET"}},
-                {"key": "http.route", "value": {"stringValue": "/orders/{order_id}"}},
-                {"key": "http.response.status_code", "value": {"intValue": 200}},
-                {"key": "apitally.consumer.identifier", "value": {"stringValue": secrets.token_hex(8)}},
-            ],
+            "startTimeUnixNano": str(at_ns),
+            "endTimeUnixNano": str(at_ns + 12_000_000),
+            "attributes": _attributes(_call() | {"url.path": "/orders/17", "server.address": "shop.example.com"}),
         }
         for _ in range(SPANS)
     ]
-    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    return {"resourceSpans": [_resource() | {"scopeSpans": [{"spans": spans}]}]}
+
+
+def _logs(at_ns: int) -> Told:
+    """Lines that were logged while requests were answered."""
+    records = [
+        {
+            "timeUnixNano": str(at_ns),
+            "severityText": "INFO",
+            "body": {"stringValue": "order accepted"},
+            "traceId": secrets.token_hex(8) + UNIQUE,
+            "spanId": secrets.token_hex(8),
+            "attributes": _attributes({"code.file.path": "/srv/shop/orders.py", "code.function.name": "accept"}),
+        }
+        for _ in range(LINES)
+    ]
+    return {"resourceLogs": [_resource() | {"scopeLogs": [{"scope": {"name": "shop.orders"}, "logRecords": records}]}]}
+
+
+def _metrics(at_ns: int) -> Told:
+    """What consumers called in some seconds."""
+    points = [
+        {
+            "startTimeUnixNano": str(at_ns),
+            "timeUnixNano": str(at_ns),
+            "count": "3",
+            "sum": 0.036,
+            "scale": 3,
+            "positive": {"offset": -52, "bucketCounts": ["1", "2"]},
+            "attributes": _attributes(_call()),
+        }
+        for _ in range(POINTS)
+    ]
+    duration = {"name": "http.server.request.duration", "unit": "s"}
+    metric = duration | {"exponentialHistogram": {"aggregationTemporality": 1, "dataPoints": points}}
+    return {"resourceMetrics": [_resource() | {"scopeMetrics": [{"scope": {"name": "shop"}, "metrics": [metric]}]}]}
+
+
+def _resource() -> Told:
+    named = {"service.name": "shop", "service.instance.id": "one", "process.runtime.description": UNIQUE}
+    return {"resource": {"attributes": _attributes(named)}}
+
+
+def _call() -> dict[str, str]:
+    return {
+        "http.request.method": "GET",
+        "http.route": "/orders/{order_id}",
+        "http.response.status_code": "200",
+        "apitally.consumer.identifier": f"customer-{secrets.randbelow(1_000)}",
+    }
+
+
+def _attributes(told: dict[str, str]) -> list[Told]:
+    """What is a number is told as one."""
+    return [
+        {"key": name, "value": {"intValue": value} if value.isdigit() else {"stringValue": value}}
+        for name, value in told.items()
+    ]
+
+
+SIGNALS: dict[str, Callable[[int], Told]] = {"traces": _traces, "logs": _logs, "metrics": _metrics}
 
 
 def _tell_round(name: str, seen: Round) -> None:
@@ -176,6 +237,12 @@ def _tell(rounds: dict[str, list[Round]], options: argparse.Namespace) -> None:
     for name, seen in rounds.items():
         kinds = ([each.validate for each in seen[1:]], [each.reports for each in seen[1:]])
         print(f"{name:<24} {' '.join(_medians(loads) for loads in kinds)}")
+    print(f"\nvalidate's p99: {', '.join(_p99(name, rounds[name][1:]) for name in (ALONE, PACED, FLOODED))}")
+
+
+def _p99(name: str, rounds: list[Round]) -> str:
+    p99_ms = statistics.median(each.validate.p99_ms for each in rounds if each.validate is not None)
+    return f"{p99_ms:.1f} ms {name.removeprefix(ALONE).strip() or 'without reports'}"
 
 
 def _medians(loads: list[Load | None]) -> str:

@@ -77,6 +77,7 @@ def questions(reader: Reader, now: datetime) -> Iterator[Question]:
     """Those of the issue of speed: each page of request logs under each filter, one that matches nothing among them."""
     base = reader.path
     consumers = [each["id"] for each in reader.get(f"{base}/consumers?limit=100")["data"]]
+    environments = {each["name"]: each["id"] for each in reader.get("/v1/apps")["data"][-1]["envs"]}
     since = _query(start=(now - timedelta(days=LOG_DAYS)).isoformat())
 
     yield Question("traffic, 30 days by hour", lambda n: f"{base}/traffic?{_days_back(now, 30, n)}&limit=1000")
@@ -94,6 +95,8 @@ def questions(reader: Reader, now: datetime) -> Iterator[Question]:
         "path": lambda n: f"path=/things/{n % ENDPOINTS}/*",
         "status": lambda _: "status_code=5xx",
         "consumer": lambda n: f"consumer_id={consumers[n % len(consumers)]}",
+        "common environment": lambda _: f"app_env_id={environments['prod']}",
+        "rare environment": lambda _: f"app_env_id={environments['staging']}",
         "nothing matches": lambda n: f"status_code=5xx&consumer_id={consumers[n % len(consumers)]}&path=/none/*",
         "no such status": lambda n: f"status_code=41{n % 8}",
     }

@@ -13,14 +13,18 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 
 from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, object_id_of, show_secret, staff_of
+from accounts.desk.acts import asks_once
 from keys import models, services
+from keys.desk.key_acts import ACTS
+from keys.desk.key_page import key_page
+from keys.desk.usage_bar import UsageColumn
 from keys.finding import only_decision
 from keys.models import ApiKey, ApiKeyStatus
+from keys.quotas import quotas_of_keys
 
 KEY_FIELDS = ("name", "user", "plan", "status", "expires_at")
 
@@ -51,9 +55,13 @@ class OverlapForm(forms.Form):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(Desk):
+class ApiKeyAdmin(UsageColumn, Desk):
     form = ApiKeyForm
-    list_display = ("name", "secret", "status", "account", "user", "plan", "expires_at", "last_used_at")
+    quotas_of = staticmethod(quotas_of_keys)
+    acts = ACTS
+    change_form_outer_before_template = "desk/key_status.html"
+    change_form_outer_after_template = "desk/key_calls.html"
+    list_display = ("name", "secret", "status", "usage", "account", "user", "plan", "expires_at", "last_used_at")
     list_select_related = ("account", "user", "plan")
     list_filter = ("status", AccountFilter)
     search_fields = (
@@ -69,21 +77,18 @@ class ApiKeyAdmin(Desk):
         return super().get_queryset(request).filter(deleted_at=None).prefetch_related("secrets")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = ("public_id", "secret", "last_used_at", "created_at", "links")
-        return ("account", *KEY_FIELDS, *shown) if obj else ("account", *KEY_FIELDS)
+        shown = ("public_id", "created_at") if obj else ()
+        return ("account", *KEY_FIELDS, *shown)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("account", "public_id", "secret", "last_used_at", "created_at", "links") if obj else ()
+        return ("account", "public_id", "created_at") if obj else ()
+
+    def facts(self, request: HttpRequest, row: ApiKey) -> dict[str, Any]:
+        return key_page(request, row, self.act_links(request, row))
 
     @admin.display(description="secret")
     def secret(self, api_key: ApiKey) -> str:
         return ", ".join(secret.masked for secret in api_key.secrets.all())
-
-    @admin.display(description="more")
-    def links(self, api_key: ApiKey) -> str:
-        calls = f"{reverse('admin:keys_decision_changelist')}?account_id={api_key.account_id}&api_key_id={api_key.pk}"
-        regenerate = reverse("admin:keys_apikey_regenerate", args=[api_key.pk])
-        return format_html('<a href="{}">Its calls</a> · <a href="{}">Replace its secret</a>', calls, regenerate)
 
     def get_urls(self) -> list[URLPattern]:
         regenerate = self.admin_site.admin_view(self.regenerate)
@@ -118,14 +123,17 @@ class ApiKeyAdmin(Desk):
         self._set_status(request, queryset, ApiKeyStatus.ACTIVE)
 
     @admin.action(description="Deactivate selected API keys", permissions=["change"])
+    @asks_once("Every call by these keys is refused from the next one on, until they are activated again.")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         self._set_status(request, queryset, ApiKeyStatus.INACTIVE)
 
-    @admin.action(description="Delete selected API keys (they stop at once)", permissions=["change"])
+    @admin.action(description="Revoke selected API keys (for good)", permissions=["change"])
+    @asks_once("These keys stop at once and for good; their history stays.")
     def delete_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for api_key in queryset.select_related("account"):
+        api_keys = list(queryset.select_related("account"))  # afterwards they are no longer among those shown
+        for api_key in api_keys:
             services.delete_api_key(api_key, now=timezone.now(), by=staff_of(request))
-        self.message_user(request, f"{len(queryset)} API keys deleted; their history stays.")
+        self.message_user(request, f"{len(api_keys)} API keys revoked: they stopped at once.")
 
     def _set_status(self, request: HttpRequest, queryset: QuerySet[ApiKey], status: ApiKeyStatus) -> None:
         for api_key in queryset.select_related("account"):

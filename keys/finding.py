@@ -1,5 +1,6 @@
 """Whom a pasted text means: a secret by its digest, else a key or user by what a person remembers of it."""
 
+import re
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from keys.events import from_ms, stream_id_of
 from keys.models import ApiKey, ApiKeyQuerySet, ApiKeySecret, Decision
 
 ROWS = 20
+# A secret as it is displayed (`masked`), or its end alone.
+MASKED = re.compile(r"(?P<prefix>[0-9A-Za-z_]{0,16})(?:…|\.{2,3})?(?P<last4>[0-9a-fA-F]{4})")
 # As the index decision_of_bucket has it.
 BUCKET = Func(Func(F("id"), function="uuid_send"), Value(6), function="get_byte", output_field=IntegerField()).bitand(
     15
@@ -28,12 +31,23 @@ class Found:
 
 
 def find(text: str, *, sees_people: bool) -> Found:
-    """`sees_people`: whether names and e-mail addresses may be searched. At most five SELECTs, all by an index."""
+    """`sees_people`: whether names and e-mail addresses may be searched. At most seven SELECTs, by indexes."""
     text = text.strip()
     if not text:
         return Found()
     found = _by_secret(text)
     return found if found.by_secret else _by_memory(text, sees_people=sees_people)
+
+
+def secret_of(text: str) -> ApiKeySecret | None:
+    """The secret of an API key, a revoked key's too, that is wholly given. One SELECT."""
+    return ApiKeySecret.objects.filter(digest=digest_of(text.strip())).order_by("-id").first()
+
+
+def api_key_meant(text: str) -> ApiKey | None:
+    """By its public id, or by its secret as it is displayed where that is one key's alone; revoked ones too."""
+    found = list(ApiKey.objects.filter(public_id=text.strip())[:1]) or list(_by_mask(ApiKey.objects.all(), text)[:2])
+    return found[0] if len(found) == 1 else None
 
 
 def _by_secret(text: str) -> Found:
@@ -44,17 +58,37 @@ def _by_secret(text: str) -> Found:
     return Found(bool(api_keys or access_keys), api_keys, access_keys)
 
 
+def _by_mask(api_keys: ApiKeyQuerySet, text: str) -> ApiKeyQuerySet:
+    """Those one of whose secrets ends so and, where a beginning is given, begins so."""
+    masked = MASKED.fullmatch(text.strip())
+    if masked is None:
+        return api_keys.none()
+    secrets = ApiKeySecret.objects.filter(last4=masked["last4"].lower())
+    if masked["prefix"]:
+        secrets = secrets.filter(prefix__startswith=masked["prefix"])
+    return api_keys.filter(pk__in=secrets.values("api_key_id"))
+
+
 def _by_memory(text: str, *, sees_people: bool) -> Found:
-    last4, public = text[-4:].lower(), Q(public_id=text)
-    is_end_of_secret = len(last4) == 4 and all(each in "0123456789abcdef" for each in last4)
-    by_end = ApiKeySecret.objects.filter(last4=last4).values("api_key_id")
-    api_keys = list(_api_keys().filter(public | Q(pk__in=by_end) if is_end_of_secret else public)[:ROWS])
+    # Two SELECTs: by either of both, PostgreSQL would look at every key.
+    api_keys = [*_api_keys().filter(public_id=text)[:ROWS], *_by_mask(_api_keys(), text)[:ROWS]]
+    access_keys = _access_keys_by_mask(text)
     if not sees_people:
-        return Found(api_keys=api_keys)
+        return Found(api_keys=api_keys, access_keys=access_keys)
     people = User.objects.live().select_related("account")
     users = list(people.filter(Q(email__iexact=text) | Q(name__istartswith=text)).order_by("-id")[:ROWS])
     theirs = _api_keys().filter(user__in=[user.pk for user in users])[:ROWS]
-    return Found(api_keys=[*api_keys, *(key for key in theirs if key not in api_keys)], users=users)
+    theirs_too = [*api_keys, *(key for key in theirs if key not in api_keys)]
+    return Found(api_keys=theirs_too, access_keys=access_keys, users=users)
+
+
+def _access_keys_by_mask(text: str) -> list[AccessKey]:
+    """By both ends of its secret: there are few access keys, and its end alone means an API key."""
+    masked = MASKED.fullmatch(text)
+    if masked is None or not masked["prefix"].startswith("lk_"):
+        return []
+    rows = AccessKey.objects.filter(last4=masked["last4"].lower(), prefix__startswith=masked["prefix"])
+    return list(rows.select_related("account").order_by("-id")[:ROWS])
 
 
 def _api_keys() -> ApiKeyQuerySet:

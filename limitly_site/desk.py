@@ -19,6 +19,14 @@ NAVIGATION = [
         "items": [
             _link("Home", "home", "index"),
             {"title": "Find", "icon": "search", "link": reverse_lazy("desk:find")},
+            {"title": "Why refused?", "icon": "help", "link": reverse_lazy("desk:why")},
+            {"title": "Analytics", "icon": "monitoring", "link": reverse_lazy("desk:apps")},
+            {
+                "title": "Requests",
+                "icon": "travel_explore",
+                "link": reverse_lazy("desk:requests"),
+                "permission": lambda request: request.user.has_perm("analytics.view_requestlog"),
+            },
         ]
     },
     _lists(
@@ -78,7 +86,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Plans, keys, exact quotas",
     "SITE_SYMBOL": "speed",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("limitly/icon.svg")}],
-    "STYLES": [lambda _: static("limitly/desk.css")],
+    "STYLES": [lambda _: static("limitly/desk.css"), lambda _: static("limitly/figures.css")],
     "SCRIPTS": [lambda _: static("limitly/desk.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,

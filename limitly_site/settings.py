@@ -187,6 +187,8 @@ LIMITLY_ANALYTICS_REQUESTS_PER_MINUTE = environment.integer(
     "LIMITLY_ANALYTICS_REQUESTS_PER_MINUTE", 100, at_least=1, at_most=1_000_000_000
 )
 LIMITLY_READY_LAG_S = environment.integer("LIMITLY_READY_LAG_S", 60, at_least=5, at_most=86_400)
+# 0: however late decisions are shown as request logs and traffic, that alone makes nothing unready.
+LIMITLY_READY_FOLD_LAG_S = environment.integer("LIMITLY_READY_FOLD_LAG_S", 0, at_least=0, at_most=86_400)
 
 # --- Apps that are observed -------------------------------------------------------------------------------------
 # Seconds between reports that SDKs are asked for (they take 5 to 60).

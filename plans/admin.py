@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.admin import AccountFilter, Desk, ServiceDesk, staff_of
+from accounts.desk.acts import asks_once
+from keys.desk.plan_page import plan_page
 from keys.services import PlanInUse, delete_plan
 from plans import services
 from plans.models import Plan, Subscription
@@ -28,11 +30,16 @@ class PlanAdmin(ServiceDesk):
     search_fields = ("name__icontains", "public_id")
     actions = ("delete_plans",)
     ordering = ("-id",)
+    change_form_outer_before_template = "desk/plan_status.html"
+
+    def facts(self, request: HttpRequest, row: Plan) -> dict[str, Any]:
+        return plan_page(request, row)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).filter(deleted_at=None)
 
     @admin.action(description="Delete selected plans (those that nobody holds)", permissions=["change"])
+    @asks_once("Those of these plans that nobody holds are deleted for good.")
     def delete_plans(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
         deleted = 0
         for plan in queryset.select_related("account"):

@@ -1,17 +1,19 @@
 """Fixtures for every test: the cast, a client of the whole ASGI application, a server of its own."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db.models.signals import post_migrate
 from django.test import Client
 
 from accounts.models import Staff
+from accounts.roles import Role, sync_roles
 from analytics.models import FoldPosition
 from keys.models import StreamPosition
 from keys.redis import client as redis_client
@@ -159,3 +161,18 @@ def desk(stores: StoreRedis) -> Client:
     client = Client()
     client.force_login(Staff.objects.create_superuser("sam", password="a long one"))
     return client
+
+
+@pytest.fixture
+def as_role(stores: StoreRedis) -> Callable[[Role], Client]:
+    """A browser of somebody who has this role and no other right."""
+
+    def log_in(role: Role) -> Client:
+        sync_roles()
+        staff = Staff.objects.create_user(f"a {role}", password="a long one", is_staff=True)
+        staff.groups.add(Group.objects.get(name=role.value))
+        client = Client()
+        client.force_login(staff)
+        return client
+
+    return log_in

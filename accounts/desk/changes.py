@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # ModelAdmin takes no parameters at run time
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, cast
@@ -39,11 +40,16 @@ COLUMNS: Final = (
 VEILED: Final = frozenset({"address", "row_name", "before", "after"})
 # Kinds of rows that only an administrator sees; a try to log in by a name that nobody has is of none.
 OF_STAFF: Final = ("accounts.Staff", "auth.Group", "")
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", re.ASCII)
 ENCODER: Final = msgspec.json.Encoder()
 
 
 class PeriodFilter(RangeDateFilter):  # type: ignore[misc]
     """Whole days of UTC, both included."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.title = "days (UTC), both included"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         first, last = (self._day(end) for end in ("from", "to"))
@@ -218,6 +224,8 @@ def _shown(value: Any) -> str:
             return ", ".join(str(each) for each in value)
         case dict():
             return ", ".join(f"{name} {each}" for name, each in value.items())
+        case str() if MOMENT.fullmatch(value):
+            return f"{value[:10]} {value[11:16]} UTC"
         case _:
             return str(value)
 

@@ -16,8 +16,7 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
-from django.http import StreamingHttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, StreamingHttpResponse
 
 from accounts.api.authentication import ADMITTED
 from keys.api.admission import App, error_answer
@@ -25,7 +24,9 @@ from keys.validation.app import Scope, Send, send_answer
 from keys.validation.bodies import Receive
 from limitly_site.dialects import Dialect
 
-PATHS: Final = re.compile(r"/v1/apps/\d+/(request-logs(/stream)?|metrics)", re.ASCII)
+PATHS: Final = re.compile(r"/v1/apps/\d+/(request-logs(/stream)?|metrics)|/admin/desk/requests/export/", re.ASCII)
+# The desk has no access key: all staff together are one more reader.
+DESK: Final = 0
 SLOTS: Final = "limitly.slots"
 NDJSON: Final = "application/x-ndjson"
 # For a part of at most 64 KiB (Django cuts them so); and for an export as a whole.
@@ -63,7 +64,7 @@ class Exports:
         self._under_way: Counter[int] = Counter()  # by access key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        access_key_id = scope[ADMITTED]
+        access_key_id = scope.get(ADMITTED, DESK)
         if refusal := self._refusal(access_key_id):
             answer = error_answer(Dialect.APITALLY, *refusal, [(b"retry-after", RETRY_AFTER_S)])
             await send_answer(send, answer)
@@ -80,7 +81,8 @@ class Exports:
         if self._under_way.total() >= self._at_once:
             return 503, "As many exports as can be are under way", "SERVICE_UNAVAILABLE"
         if self._under_way[access_key_id] >= max(1, self._at_once // 2):
-            return 429, "As many exports of this access key as may be are under way", "RATE_LIMIT_EXCEEDED"
+            whose = "the desk" if access_key_id == DESK else "this access key"
+            return 429, f"As many exports of {whose} as may be are under way", "RATE_LIMIT_EXCEEDED"
         return None
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,13 +104,11 @@ class Exports:
             await self._site(scope, receive, send_in_time)
 
 
-def stream(request: Request, parts: Iterator[bytes]) -> StreamingHttpResponse:
+def stream(request: HttpRequest, parts: Iterator[bytes], *, content_type: str = NDJSON) -> StreamingHttpResponse:
     """An answer of these parts, each made in a thread when the one before has been taken."""
     connection.close()  # which the view used
-    asgi_request = request._request  # noqa: SLF001  # DRF has no other way to it
-    assert isinstance(asgi_request, ASGIRequest)
-    slots = asgi_request.scope[SLOTS]
-    return StreamingHttpResponse(_parts(parts, slots), content_type=NDJSON)
+    assert isinstance(request, ASGIRequest)
+    return StreamingHttpResponse(_parts(parts, request.scope[SLOTS]), content_type=content_type)
 
 
 async def _parts(parts: Iterator[bytes], slots: asyncio.Semaphore) -> AsyncIterator[bytes]:

@@ -1,12 +1,18 @@
 """Find: one field into which staff paste a secret, or type what they remember of a key or a customer."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from accounts.desk.acts import Acting, ActionLink
 from accounts.roles import SEE_PERSONAL_DATA
+from keys.desk.key_page import key_actions
+from keys.desk.user_page import user_actions
 from keys.finding import Found, find
 
 TEXT_LENGTH = 254
@@ -25,6 +31,8 @@ def find_page(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         found = _seen_by(request, find(form.cleaned_data["text"], sees_people=request.user.has_perm(SEE_PERSONAL_DATA)))
     context = {**admin.site.each_context(request), "title": "Find", "form": form, "found": found}
+    if found is not None:
+        context |= _with_actions(request, found)
     return TemplateResponse(request, "desk/find.html", context)  # admin_view has it never cached
 
 
@@ -37,3 +45,18 @@ def _seen_by(request: HttpRequest, found: Found) -> Found:
     if not request.user.has_perm("accounts.view_user"):
         found.users = []
     return found
+
+
+def _with_actions(request: HttpRequest, found: Found) -> dict[str, Any]:
+    """Each row with what is most often done with it."""
+    return {
+        "api_keys": [(row, key_actions(request, row, _dangers(request, row))) for row in found.api_keys],
+        "access_keys": [(row, _dangers(request, row)) for row in found.access_keys],
+        "users": [(row, user_actions(request, row, [])) for row in found.users],
+    }
+
+
+def _dangers(request: HttpRequest, row: Model) -> list[ActionLink]:
+    """Such as revoking what has leaked."""
+    desk = admin.site.get_model_admin(type(row))
+    return [act for act in desk.act_links(request, row) if act.is_danger] if isinstance(desk, Acting) else []

@@ -108,6 +108,7 @@ PARTS: Final = {
     "worker": "Worker",
     "ledger": "Ledger",
     "ingest": "Reports",
+    "fold": "Fold",
 }
 
 
@@ -125,8 +126,12 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         page["near_rows"] = _near_rows(request, page["near"].first)
         page["steps"] = first_steps(request) if not sum(page["calls"]) and not was_ever_called() else []
     if request.user.has_perm("analytics.view_environment"):
-        received = look.waiting.oldest_at
-        page["told"] = overview.told_until(now, drained_until=asked.drained.until, received=received)
+        page["told"] = overview.told_until(
+            now,
+            drained_until=asked.drained.until,
+            fold_lag_s=look.fold_lag_s,
+            received=look.waiting.oldest_at,
+        )
         _add_traffic(page, asked)
     if request.user.has_perm("keys.view_apikey"):
         page["expiring"] = expiring(now, account_id=asked.account_id)
@@ -258,7 +263,8 @@ def _link_to(one: NearOne, request: HttpRequest) -> str:
 
 def _parts(look: health.Look, told: overview.Told | None, drained: Drained) -> list[Part]:
     """What /readyz tells, and how far behind each step of the way is."""
-    parts = [Part(PARTS[name], state == health.OK, state) for name, state in health.states(look).items()]
+    states = health.states_of(look)
+    parts = [Part(PARTS[name], state.says == health.OK, state.says) for name, state in states.items()]
     if drained.lag_s is not None:
         parts.append(Part("Decisions to the ledger", True, _behind(drained.lag_s)))
     if told is not None:

@@ -30,6 +30,7 @@ from analytics.models.reports import (
 )
 from analytics.models.requests import AppLog, RequestDetail, RequestLog, RequestSource, Span
 from analytics.models.traffic import (
+    EnvironmentQuarter,
     ErrorGroup,
     ErrorKind,
     ErrorQuarter,
@@ -60,6 +61,7 @@ __all__ = [
     "DroppedItems",
     "Endpoint",
     "Environment",
+    "EnvironmentQuarter",
     "ErrorGroup",
     "ErrorKind",
     "ErrorQuarter",

@@ -46,6 +46,7 @@ class App(models.Model):
             # Target of the composite foreign keys that keep what is bound in one account.
             models.UniqueConstraint(fields=["account", "id"], name="app_account_id"),
         ]
+        indexes = [models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="app_by_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -85,6 +85,23 @@ class TrafficQuarterTotal(Counted):
         return f"{self.requests} from {self.quarter:%Y-%m-%d %H:%M}"
 
 
+class EnvironmentQuarter(models.Model):
+    """Sums by quarter hour of an environment, whatever was called, by whom, with whichever status; by month. What asks
+    for none of these reads this one."""
+
+    pk = models.CompositePrimaryKey("app_id", "quarter", "environment_id", "source")
+    app_id = models.BigIntegerField()
+    quarter = models.DateTimeField()
+    environment_id = models.BigIntegerField()
+    source = models.PositiveSmallIntegerField(choices=Source)
+    requests = models.BigIntegerField()
+    bytes_received = models.BigIntegerField()
+    bytes_sent = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.requests} from {self.quarter:%Y-%m-%d %H:%M}"
+
+
 class SourceQuarter(models.Model):
     """That a source spoke of an environment in a quarter hour, and whether it told of a request. Sources are judged
     from these rows alone."""

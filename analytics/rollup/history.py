@@ -16,6 +16,7 @@ from keys.partitions import Partitions
 DAY: Final = timedelta(days=1)
 CONSUMERS_IN_A_QUARTER: Final = 4
 DETAILS_EVERY: Final = 10
+RARE_EVERY: Final = 10_000  # so many requests for one of the rare environment, which has no traffic
 Progress = Callable[[int], None]
 Told = dict[str, int | str | list[int]]
 
@@ -23,7 +24,8 @@ REQUESTS_OF_A_DAY = """
 INSERT INTO analytics_requestlog (app_id, at, uuid, environment_id, endpoint_id, consumer_id, source, status_code, url,
                                   request_size_bytes, response_size_bytes, response_time_ms, client_ip, country)
 SELECT %(app)s, %(day)s::timestamptz + n * (interval '1 day' / %(number)s),
-       md5(%(app)s || ' ' || %(day)s || ' ' || n)::uuid, %(environment)s,
+       md5(%(app)s || ' ' || %(day)s || ' ' || n)::uuid,
+       CASE WHEN n %% %(rare_every)s = 0 THEN %(rare_environment)s ELSE %(environment)s END,
        (%(endpoints)s::bigint[])[1 + hash %% %(endpoint_count)s],
        (%(consumers)s::bigint[])[1 + (hash / 64) %% %(consumer_count)s], %(source)s,
        CASE WHEN hash %% 50 = 0 THEN 500 WHEN hash %% 20 = 0 THEN 404 WHEN hash %% 10 = 0 THEN 201 ELSE 200 END,
@@ -61,19 +63,28 @@ SELECT app_id, quarter, environment_id, endpoint_id, status_code, source,
  WHERE app_id = %(app)s AND quarter >= %(day)s AND quarter < %(day)s::timestamptz + interval '1 day'
  GROUP BY 1, 2, 3, 4, 5, 6
 """
+ENVIRONMENTS_OF_A_DAY = """
+INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent)
+SELECT app_id, quarter, environment_id, source, sum(requests), sum(bytes_received), sum(bytes_sent)
+  FROM analytics_trafficquartertotal
+ WHERE app_id = %(app)s AND quarter >= %(day)s AND quarter < %(day)s::timestamptz + interval '1 day'
+ GROUP BY 1, 2, 3, 4
+"""
 
 
 class Cast(NamedTuple):
     """Whom the past is about."""
 
     environment_id: int
+    rare_environment_id: int
     endpoint_ids: list[int]
     consumer_ids: list[int]
 
 
 def prepare(app: App, *, endpoints: int, consumers: int) -> Cast:
-    """The environment, endpoints and consumers that the past speaks of; made where they are not there yet."""
+    """The environments, endpoints and consumers that the past speaks of; made where they are not there yet."""
     environment, _ = Environment.objects.get_or_create(app=app, name="prod")
+    rare, _ = Environment.objects.get_or_create(app=app, name="staging")
     Endpoint.objects.bulk_create(
         [Endpoint(app=app, method="GET", path=f"/things/{number}/{{id}}") for number in range(endpoints)],
         ignore_conflicts=True,
@@ -83,6 +94,7 @@ def prepare(app: App, *, endpoints: int, consumers: int) -> Cast:
     )
     return Cast(
         environment.pk,
+        rare.pk,
         list(Endpoint.objects.filter(app=app).order_by("id").values_list("id", flat=True)[:endpoints]),
         list(Consumer.objects.filter(app=app).order_by("id").values_list("id", flat=True)[:consumers]),
     )
@@ -106,7 +118,7 @@ def write_traffic(app: App, cast: Cast, days: list[datetime], *, progress: Progr
     for day in days:
         _make(QUARTERS, day)
         told = _told(app, cast, day) | {"places": CONSUMERS_IN_A_QUARTER, "source": Source.DECISION.value}
-        _run((QUARTERS_OF_A_DAY, TOTALS_OF_A_DAY), told)
+        _run((QUARTERS_OF_A_DAY, TOTALS_OF_A_DAY, ENVIRONMENTS_OF_A_DAY), told)
         progress(1)
 
 
@@ -122,6 +134,8 @@ def _told(app: App, cast: Cast, day: datetime) -> Told:
         "day": day.isoformat(),
         "salt": day.toordinal() * 10_000_000,
         "environment": cast.environment_id,
+        "rare_environment": cast.rare_environment_id,
+        "rare_every": RARE_EVERY,
         "endpoints": cast.endpoint_ids,
         "endpoint_count": len(cast.endpoint_ids),
         "consumers": cast.consumer_ids,

@@ -1,7 +1,7 @@
-"""What a batch adds up to: by minute, by quarter hour, and by quarter hour of all consumers (pure)."""
+"""What a batch adds up to: by minute, by quarter hour, and by quarter hour of all consumers, of all calls (pure)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,7 @@ from analytics.rollup.judging import quarter_of
 # Of one item. Beyond lies what no app serves in a minute; 100,000 items of these stay within a bigint, and within the
 # 48 bits of a packed bucket.
 REQUESTS_MAX, BYTES_MAX = 2**31, 2**46
+SUM_MAX = 2**63 - 1
 
 
 class Amounts(Protocol):
@@ -81,6 +82,18 @@ def by_quarter(minutes: Sums) -> Sums:
 
 def of_all_consumers(quarters: Sums) -> Sums:
     return merge((cell._replace(consumer_id=0), amounts) for cell, amounts in quarters.items())
+
+
+def of_all_calls(totals: Sums) -> Iterator[tuple[datetime, int, int, int, int, int]]:
+    """Rows of EnvironmentQuarter, in the order of its key, from the totals of all consumers; no sum beyond a bigint."""
+    sums: defaultdict[tuple[datetime, int, int], list[Amounts]] = defaultdict(list)
+    for cell, amounts in totals.items():
+        sums[cell.start, cell.environment_id, cell.source].append(amounts)
+    for key in sorted(sums):
+        parts = sums[key]
+        requests = sum(part.requests for part in parts)
+        received, sent = sum(part.bytes_received for part in parts), sum(part.bytes_sent for part in parts)
+        yield (*key, min(requests, SUM_MAX), min(received, SUM_MAX), min(sent, SUM_MAX))
 
 
 def minute_of(moment: datetime) -> datetime:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from analytics.models import App
 from analytics.partitions import QUARTERS, TRAFFIC_MINUTES
 from analytics.rollup.locking import wait_for_turn
+from analytics.rollup.merging import SUM_MAX
 from analytics.rollup.retention import newest_told, oldest_kept_minute
 from keys.partitions import DAY, Span
 
@@ -31,7 +32,18 @@ SELECT app_id, {QUARTER}, environment_id, endpoint_id, status_code, source, {SUM
        analytics_sum_histograms(request_sizes), analytics_sum_histograms(response_sizes)
   {OF_THE_DAY} GROUP BY 1, 2, 3, 4, 5, 6
 """
-TABLES = {"analytics_trafficquarter": SUM_QUARTERS, "analytics_trafficquartertotal": SUM_TOTALS}
+SUM_ENVIRONMENTS = f"""
+INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent)
+SELECT app_id, quarter, environment_id, source, least(sum(requests), {SUM_MAX})::bigint,
+       least(sum(bytes_received), {SUM_MAX})::bigint, least(sum(bytes_sent), {SUM_MAX})::bigint
+  FROM analytics_trafficquartertotal WHERE app_id = %(app)s AND quarter >= %(start)s AND quarter < %(end)s
+ GROUP BY 1, 2, 3, 4
+"""  # noqa: S608  # constants alone
+TABLES = {  # in this order: the last is summed up from the totals
+    "analytics_trafficquarter": SUM_QUARTERS,
+    "analytics_trafficquartertotal": SUM_TOTALS,
+    "analytics_environmentquarter": SUM_ENVIRONMENTS,
+}
 
 
 class AppDay(NamedTuple):

@@ -7,7 +7,7 @@ from django.db.backends.utils import CursorWrapper
 from analytics.histograms import Histogram, pack
 from analytics.rollup.columns import columns
 from analytics.rollup.copying import copying
-from analytics.rollup.merging import Amounts, Cell, Sums
+from analytics.rollup.merging import SUM_MAX, Amounts, Cell, Sums, of_all_calls
 
 COPY_MINUTES = """
 COPY analytics_trafficminute (app_id, minute, environment_id, endpoint_id, status_code, consumer_id, source, requests,
@@ -45,6 +45,20 @@ ON CONFLICT (app_id, quarter, environment_id, endpoint_id, status_code, source) 
        request_sizes = analytics_merge_histograms(kept.request_sizes, excluded.request_sizes),
        response_sizes = analytics_merge_histograms(kept.response_sizes, excluded.response_sizes)
 """  # noqa: S608  # constants alone
+# A sum that hostile reports drive beyond a bigint stays at its highest value.
+ADD_SATURATED = f"""requests = least(kept.requests::numeric + excluded.requests, {SUM_MAX}),
+       bytes_received = least(kept.bytes_received::numeric + excluded.bytes_received, {SUM_MAX}),
+       bytes_sent = least(kept.bytes_sent::numeric + excluded.bytes_sent, {SUM_MAX})"""
+UPSERT_ENVIRONMENTS = f"""
+WITH given AS (
+  SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[])
+    AS g (quarter, environment_id, source, requests, received, sent))
+INSERT INTO analytics_environmentquarter AS kept (app_id, quarter, environment_id, source, requests, bytes_received,
+                                                  bytes_sent)
+SELECT %s, quarter, environment_id, source, requests, received, sent FROM given
+ON CONFLICT (app_id, quarter, environment_id, source) DO UPDATE
+   SET {ADD_SATURATED}
+"""  # noqa: S608  # constants alone
 
 
 class _Packed(dict[int, str]):
@@ -59,7 +73,7 @@ class _Packed(dict[int, str]):
 
 
 def write(cursor: CursorWrapper, app_id: int, *, minutes: Sums, quarters: Sums, totals: Sums) -> None:
-    """All three of one batch, each in the order of its table's key."""
+    """All of one batch, each in the order of its table's key."""
     if not minutes:
         return
     packed = _Packed()
@@ -71,6 +85,7 @@ def write(cursor: CursorWrapper, app_id: int, *, minutes: Sums, quarters: Sums, 
     cursor.execute(UPSERT_QUARTERS, [*columns(rows), app_id])
     rows = ((*_without_consumer(cell), *_amounts(sums), *_histograms(sums, packed)) for cell, sums in totals.items())
     cursor.execute(UPSERT_TOTALS, [*columns(rows), app_id])
+    cursor.execute(UPSERT_ENVIRONMENTS, [*columns(of_all_calls(totals)), app_id])
 
 
 def _amounts(sums: Amounts) -> tuple[int, int, int]:

@@ -1,8 +1,9 @@
-"""`/readyz`: whether this installation can do its work, and which part cannot."""
+"""`/readyz`: whether this installation can do its work, which part cannot, and how far each is behind."""
 
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -12,21 +13,40 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from analytics.ingest.backlog import Waiting, read_waiting
+from analytics.rollup.lag import read_fold_lag
+from analytics.rollup.unused import rejected_reports
 from keys.ledger.lag import Lag, read_lag
 from keys.redis import client
 
-OK = "ok"
+OK: Final = "ok"
 
 
 class NotReady(Exception):
     """In a sentence that says what to do."""
 
 
+class Behind(Exception):
+    """In a sentence. It does its work, though not in time: that is shown, and no reason to take the site away."""
+
+
+class State(NamedTuple):
+    """Of one part, as it is shown."""
+
+    says: str
+    is_ready: bool
+
+
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when every part is "ok"; else 503, each part with what is wrong."""
-    parts = states(Look(timezone.now()))
-    is_ready = all(state == OK for state in parts.values())
-    answer = {"status": "ok" if is_ready else "unavailable", "parts": parts}
+    """200 when every part does its work; else 503, each part with what is wrong. `figures` are None unless all could be
+    read."""
+    look = Look(timezone.now())
+    states = states_of(look)
+    is_ready = all(state.is_ready for state in states.values())
+    answer = {
+        "status": OK if is_ready else "unavailable",
+        "parts": {name: state.says for name, state in states.items()},
+        "figures": _figures(look),
+    }
     return JsonResponse(answer, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 
@@ -44,10 +64,6 @@ class Look:
         return self._lag
 
     @cached_property
-    def waiting(self) -> Waiting:
-        return read_waiting()
-
-    @cached_property
     def _lag(self) -> Lag | RedisError:
         """The error is kept as well: who waits for an answer that does not come, waits once."""
         try:
@@ -55,20 +71,42 @@ class Look:
         except RedisError as error:
             return error
 
+    @cached_property
+    def waiting(self) -> Waiting:
+        return read_waiting()
 
-def states(look: Look) -> dict[str, str]:
-    """OK, or what is wrong, of each part."""
+    @cached_property
+    def fold_lag_s(self) -> float:
+        return read_fold_lag(self.now)
+
+
+def states_of(look: Look) -> dict[str, State]:
     return {name: _state(check, look) for name, check in CHECKS.items()}
 
 
-def _state(check: Callable[[Look], None], look: Look) -> str:
+def _state(check: Callable[[Look], None], look: Look) -> State:
     try:
         check(look)
     except NotReady as error:
-        return str(error)
+        return State(str(error), is_ready=False)
+    except Behind as error:
+        return State(str(error), is_ready=True)
     except (DatabaseError, RedisError) as error:
-        return type(error).__name__
-    return OK
+        return State(type(error).__name__, is_ready=False)
+    return State(OK, is_ready=True)
+
+
+def _figures(look: Look) -> dict[str, object] | None:
+    try:
+        return {
+            "ledger_lag_s": round(look.lag.seconds, 1),
+            "fold_lag_s": round(look.fold_lag_s, 1),
+            "oldest_report_s": round(_age_s(look.waiting.oldest_at, look.now), 1),
+            "waiting_reports_bytes": look.waiting.bytes,
+            "rejected_reports_of_a_day": rejected_reports(look.now),
+        }
+    except (DatabaseError, RedisError):
+        return None
 
 
 def _check_database(_look: Look) -> None:
@@ -106,11 +144,25 @@ def _check_ledger(look: Look) -> None:
 
 def _check_ingest(look: Look) -> None:
     waiting = look.waiting
-    age_s = 0.0 if waiting.oldest_at is None else (look.now - waiting.oldest_at).total_seconds()
+    age_s = _age_s(waiting.oldest_at, look.now)
     if waiting.bytes >= settings.LIMITLY_INGEST_BACKLOG_BYTES:
         raise NotReady(f"{waiting.bytes} bytes of reports wait to be counted: new ones are refused")
     if age_s > settings.LIMITLY_READY_LAG_S:
         raise NotReady(f"the oldest report waits for {age_s:.0f} s, {waiting.bytes} bytes with it")
+
+
+def _check_fold(look: Look) -> None:
+    """Validate, usage and the ledger do not need it: late request logs alone are no reason for 503."""
+    behind_s, at_most_s = look.fold_lag_s, settings.LIMITLY_READY_FOLD_LAG_S
+    says = f"the oldest decision that is not folded is {behind_s:.0f} s old"
+    if at_most_s and behind_s > at_most_s:
+        raise NotReady(says)
+    if behind_s > settings.LIMITLY_READY_LAG_S:
+        raise Behind(says)
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else (now - since).total_seconds()
 
 
 CHECKS: dict[str, Callable[[Look], None]] = {
@@ -120,4 +172,5 @@ CHECKS: dict[str, Callable[[Look], None]] = {
     "worker": _check_worker,
     "ledger": _check_ledger,
     "ingest": _check_ingest,
+    "fold": _check_fold,
 }

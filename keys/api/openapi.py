@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from analytics.api import openapi as analytics
+from analytics.api import openapi_ingest as ingest
 from keys.api import serializers as shapes
 from keys.api import views
 from keys.models import ApiKeyStatus
@@ -25,7 +26,8 @@ from plans.api.serializers import PERIODS, PlanInput, PlanSerializer, UserInput,
 
 INTRODUCTION = """Plans, users, API keys, and the question on every request: may it pass?
 
-What was observed of your own applications (`/v1/team`, `/v1/apps`) is read as from Apitally.
+What was observed of your own applications (`/v1/team`, `/v1/apps`) is read as from Apitally. Its SDKs, and any
+OpenTelemetry SDK, report it to the paths of `reports`, with credentials of the app.
 
 Authenticate with `Authorization: Bearer lk_…` or `Api-Key: lk_…`. The same operations are at `/functions/v1` in the
 shape that Limitly's official SDKs expect, Apitally's aside."""
@@ -232,20 +234,20 @@ def only_documented(endpoints: list[tuple[Any, ...]], **_: object) -> list[tuple
 
 
 def complete(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """drf-spectacular's postprocessing hook: validate, the errors that any operation may answer, the credentials."""
+    """drf-spectacular's postprocessing hook: validate, reports, what any operation may answer, the credentials."""
     schemas = result["components"].setdefault("schemas", {})
-    schemas |= {"Error": ERROR_SCHEMA, "ApitallyError": analytics.ERROR_SCHEMA}
+    schemas |= {"Error": ERROR_SCHEMA, "ApitallyError": analytics.ERROR_SCHEMA} | ingest.schemas()
     result["info"]["description"] = INTRODUCTION
     result["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "apiKey": {"type": "apiKey", "in": "header", "name": "Api-Key"},
-    }
+    } | ingest.SECURITY_SCHEMES
     result["security"] = [{"bearer": []}, {"apiKey": []}]
     for path, operations in result["paths"].items():
         for operation in operations.values():
             operation.pop("security", None)
             _add_errors(path, operation)
-    result["paths"] = {"/v1/validate": {"post": _validate(schemas)}, **result["paths"]}
+    result["paths"] = {"/v1/validate": {"post": _validate(schemas)}, **result["paths"], **ingest.paths()}
     return result
 
 

@@ -19,8 +19,9 @@ from plans.windows import Period, following, window_at
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 Snapshot = list[Any] | bool
 
-# The windows of all four kinds that the key and its user can be counted in; Python knows which of them counts.
-SELECT = """
+# Columns of the access key `a`, and of all that a call by it may ask for. The windows are those of all four kinds that
+# the key and its user can be counted in; Python knows which of them counts.
+_COLUMNS = """
 SELECT a.id AS access_key_id, a.account_id, a.requests_per_minute, a.analytics_requests_per_minute,
        a.expires_at AS access_expires_at, a.scopes,
        k.id AS key_id, k.user_id, k.plan_id AS key_plan_id, k.status, k.expires_at AS key_expires_at,
@@ -28,7 +29,8 @@ SELECT a.id AS access_key_id, a.account_id, a.requests_per_minute, a.analytics_r
        u.is_disabled, b.plan_id AS user_plan_id, b.custom_start,
        p.id AS plan_id, p.name AS plan_name, p.max_requests, p.request_period,
        w.windows
-  FROM accounts_accesskey a
+"""
+_JOINS = """
   LEFT JOIN keys_apikeysecret s ON s.account_id = a.account_id AND s.digest = %(api_key)s
   LEFT JOIN keys_apikey k ON k.id = s.api_key_id AND k.deleted_at IS NULL
   LEFT JOIN accounts_user u ON u.id = k.user_id
@@ -41,8 +43,15 @@ SELECT a.id AS access_key_id, a.account_id, a.requests_per_minute, a.analytics_r
                 WHERE account_id = a.account_id AND "end" > %(now)s
                   AND (subject_kind, subject_id) IN (('k', k.id), ('fk', k.id), ('u', u.id), ('fu', u.id))
                 GROUP BY subject_kind, subject_id, start, "end") AS spent) w ON true
- WHERE a.digest = %(access_key)s AND a.revoked_at IS NULL
 """
+SELECT = _COLUMNS + "FROM accounts_accesskey a" + _JOINS + "WHERE a.digest = %(access_key)s AND a.revoked_at IS NULL"
+# The same by whichever access key of an account: one without budget, end or scopes, under no digest.
+SELECT_IN_ACCOUNT = (
+    _COLUMNS
+    + """FROM (SELECT 0::bigint AS id, %(account)s::bigint AS account_id, NULL::bigint AS requests_per_minute,
+           NULL::bigint AS analytics_requests_per_minute, NULL::timestamptz AS expires_at, '{}'::text[] AS scopes) a"""
+    + _JOINS
+)
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -59,6 +68,11 @@ async def read_fill(pool: Pool, *, access_key: bytes, api_key: bytes | None, now
     async with pool.connection() as connection, connection.cursor(row_factory=namedtuple_row) as cursor:
         found = await cursor.execute(SELECT, {"access_key": access_key, "api_key": api_key, "now": now})
         row: Any = await found.fetchone()
+    return fill_of_row(row, access_key=access_key, api_key=api_key, now=now)
+
+
+def fill_of_row(row: Any, *, access_key: bytes, api_key: bytes | None, now: datetime) -> Fill:
+    """Of what one of the SELECTs found, its columns as attributes; None = no such access key."""
     if row is None:
         return Fill({access_key_name(access_key): False})
     access = {access_key_name(access_key): _access_key(row)}

@@ -11,8 +11,12 @@ from accounts.roles import Role
 
 LETTERS = {Role.VIEWER: "V", Role.SUPPORT: "S", Role.OPERATOR: "O", Role.ADMINISTRATOR: "A"}
 ALL, SUPPORT, OPERATOR, ADMINISTRATOR, NOBODY = "VSOA", "SOA", "OA", "A", ""
-# What a test finds on the stage: a row of each model, by its label, and `staff`.
+# What a test finds on the stage: a row of each model, by its label, `staff` and an `error_group`.
 Stage = SimpleNamespace
+
+
+def app_id(stage: Stage) -> tuple[object, ...]:
+    return (stage.rows["analytics.App"].pk,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,30 @@ PAGES = {
     # Beside the lists.
     "admin:accounts_auditentry_export": Page(ALL, post={"format": "csv"}),
     "admin:accounts_staff_second_factor": Page(ADMINISTRATOR, lambda stage: (stage.staff.pk,)),
+    "admin:analytics_app_open_analytics": Page(ALL, app_id),
     "admin:keys_apikey_regenerate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_activate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_deactivate": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_expire": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:keys_apikey_revoke": Page(SUPPORT, lambda stage: (stage.rows["keys.ApiKey"].pk,)),
+    "admin:accounts_user_disable": Page(SUPPORT, lambda stage: (stage.rows["accounts.User"].pk,)),
+    "admin:accounts_user_enable": Page(SUPPORT, lambda stage: (stage.rows["accounts.User"].pk,)),
+    "admin:accounts_user_remove": Page(SUPPORT, lambda stage: (stage.rows["accounts.User"].pk,)),
+    "admin:accounts_accesskey_revoke": Page(OPERATOR, lambda stage: (stage.rows["accounts.AccessKey"].pk,)),
     # The desk.
     "desk:find": Page(ALL),
+    "desk:requests": Page(ALL),
+    "desk:export-requests": Page(SUPPORT, query="app=0", post={"format": "csv"}),  # who exports, sees personal data
+    "desk:request": Page(ALL, lambda stage: (stage.request_log.app_id, stage.request_log.uuid)),
+    "desk:why": Page(ALL),
+    "desk:apps": Page(ALL),
+    "desk:app_traffic": Page(ALL, app_id),
+    "desk:app_endpoints": Page(ALL, app_id),
+    "desk:app_consumers": Page(ALL, app_id),
+    "desk:app_errors": Page(ALL, app_id),
+    "desk:app_error": Page(ALL, lambda stage: (stage.error_group.app_id, stage.error_group.pk)),
+    "desk:app_performance": Page(ALL, app_id),
+    "desk:app_resources": Page(ALL, app_id),
     "desk:second-factor": Page(ALL),
     "desk:code": Page(ALL),
 }

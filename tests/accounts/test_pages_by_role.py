@@ -19,6 +19,8 @@ from analytics.models import (
     ConsumerGroup,
     DroppedItems,
     Endpoint,
+    ErrorGroup,
+    ErrorKind,
     InboxReport,
     Instance,
     RejectedReport,
@@ -27,7 +29,7 @@ from analytics.models import (
 from keys.ledger.drain import drain_all
 from keys.models import DeadEvent, NearLimit, PendingInvalidation
 from tests.accounts.pages import LETTERS, MODELS, NO_PAGES, PAGES, Page, Stage
-from tests.analytics.filed import observe
+from tests.analytics.filed import file_rows, observe, request
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
 
@@ -68,7 +70,13 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     analytics.create_path_override(app, template="/shops/{slug}", by=BY)
     Instance.objects.create(environment=environment, identifier="one")
     Consumer.objects.create(app=app, identifier="uma", group=ConsumerGroup.objects.create(app=app, name="gold"))
-    Endpoint.objects.create(app=app, method="GET", path="/orders")
+    endpoint = Endpoint.objects.create(app=app, method="GET", path="/orders")
+    error_group = ErrorGroup.objects.create(
+        app=app, environment=environment, endpoint=endpoint, kind=ErrorKind.SERVER, fingerprint=b"1",
+        occurrences=1, first_seen_at=now, last_seen_at=now,
+    )  # fmt: skip
+    request_log = request(environment, endpoint, now)
+    file_rows([request_log])
     InboxReport.objects.create(app=app, kind=ReportKind.SYNC, received_at=now, body=b"{}")
     RejectedReport.objects.create(
         app=app, kind=ReportKind.SYNC, reason="bad_gzip", size_bytes=2, body=b"{}", received_at=now
@@ -81,7 +89,7 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     DeadEvent.objects.create(bucket=0, stream_id="1-1", fields={}, reason="unreadable")
     rows = {desk.model._meta.label: desk.model._base_manager.first() for desk in DESKS.values()}
     rows["accounts.Staff"] = staff = Staff.objects.create_user("vera", password="a long one", is_staff=True)
-    return Stage(rows=rows, staff=staff)
+    return Stage(rows=rows, staff=staff, error_group=error_group, request_log=request_log)
 
 
 def _client(role: Role) -> Client:
@@ -156,7 +164,7 @@ def test_each_role_runs_by_a_forged_form_what_its_row_says(stage: Stage, role: R
         row = stage.rows[desk.model._meta.label]
         for action in set(desk.actions or ()) if name not in SPARED else ():
             before = AuditEntry.objects.count()
-            told = {"action": str(action), "_selected_action": [row.pk]}
+            told = {"action": str(action), "_selected_action": [row.pk], "asked": "1"}
             client.post(reverse(f"admin:{name}_changelist"), told)
             is_allowed = letter in MODELS[name].change + MODELS[name].add
             if not is_allowed:

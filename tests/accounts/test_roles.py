@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AuditEntry, Staff, User
-from accounts.roles import Role, sync_roles
+from accounts.models import AuditEntry, User
+from accounts.roles import Role
 from keys.models import ApiKey
 from limitly_site.desk import NAVIGATION
 from tests.cast import Tenant
@@ -17,19 +16,6 @@ from tests.cast import Tenant
 DESKS = {f"{model._meta.app_label}_{model._meta.model_name}": desk for model, desk in admin.site._registry.items()}
 OF_STAFF = {"accounts_staff", "auth_group"}
 OF_SUPPORT = {"accounts_user", "plans_subscription", "keys_apikey"}
-
-
-@pytest.fixture
-def as_role(stores: object) -> Any:
-    def log_in(role: Role) -> Client:
-        sync_roles()
-        staff = Staff.objects.create_user(f"a {role}", password="a long one", is_staff=True)
-        staff.groups.add(Group.objects.get(name=role.value))
-        client = Client()
-        client.force_login(staff)
-        return client
-
-    return log_in
 
 
 def _may_view(role: Role, name: str) -> bool:
@@ -75,7 +61,8 @@ def test_a_viewer_runs_no_action_by_a_forged_form(as_role: Any, alice: Tenant) -
     issued = alice.key()
     client = as_role(Role.VIEWER)
     client.post(
-        reverse("admin:keys_apikey_changelist"), {"action": "deactivate", "_selected_action": [issued.api_key.pk]}
+        reverse("admin:keys_apikey_changelist"),
+        {"action": "deactivate", "_selected_action": [issued.api_key.pk], "asked": "1"},
     )
     assert ApiKey.objects.get(pk=issued.api_key.pk).status == "active"
     assert client.post(reverse("admin:keys_apikey_regenerate", args=[issued.api_key.pk])).status_code == 403
@@ -85,7 +72,8 @@ def test_support_deactivates_a_leaked_key(as_role: Any, alice: Tenant) -> None:
     issued = alice.key()
     client = as_role(Role.SUPPORT)
     client.post(
-        reverse("admin:keys_apikey_changelist"), {"action": "deactivate", "_selected_action": [issued.api_key.pk]}
+        reverse("admin:keys_apikey_changelist"),
+        {"action": "deactivate", "_selected_action": [issued.api_key.pk], "asked": "1"},
     )
     assert ApiKey.objects.get(pk=issued.api_key.pk).status == "inactive"
 

@@ -1,7 +1,7 @@
 """What reports and decisions leave in the tables, written straight into them: for tests of whatever reads it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -20,6 +20,7 @@ from analytics.models import (
     Consumer,
     Endpoint,
     Environment,
+    EnvironmentQuarter,
     Record,
     RequestDetail,
     RequestLog,
@@ -43,6 +44,7 @@ TIME_COLUMNS: dict[type[models.Model], str] = {
     TrafficMinute: "minute",
     TrafficQuarter: "quarter",
     TrafficQuarterTotal: "quarter",
+    EnvironmentQuarter: "quarter",
 }
 PARTITIONS = {partitions.table: partitions for partitions in ALL}
 
@@ -186,7 +188,7 @@ class Sums:
 
 
 def file_traffic(traffic: Iterable[Traffic]) -> None:
-    """Into both tables of quarter hours. Give all of a quarter hour at once: it adds to nothing that was filed."""
+    """Into all tables of quarter hours. Give all of a quarter hour at once: it adds to nothing that was filed."""
     by_consumer: defaultdict[Any, Sums] = defaultdict(Sums)
     totals: defaultdict[Any, Sums] = defaultdict(Sums)
     for each in traffic:
@@ -194,6 +196,20 @@ def file_traffic(traffic: Iterable[Traffic]) -> None:
         totals[each.names].add(each)
     file_rows(TrafficQuarter(**dict(names), **sums.columns) for names, sums in by_consumer.items())
     file_rows(TrafficQuarterTotal(**dict(names), **sums.columns) for names, sums in totals.items())
+    file_rows(_of_environments(totals))
+
+
+def _of_environments(totals: "dict[Any, Sums]") -> Iterator[EnvironmentQuarter]:
+    """What the totals add up to, whatever endpoint and status."""
+    whole: defaultdict[Any, Sums] = defaultdict(Sums)
+    for names, sums in totals.items():
+        key = tuple(name for name in names if name[0] in ("app_id", "quarter", "environment_id", "source"))
+        whole[key].requests += sums.requests
+        whole[key].bytes_received += sums.bytes_received
+        whole[key].bytes_sent += sums.bytes_sent
+    for key, sums in whole.items():
+        columns = {name: min(value, 2**63 - 1) for name, value in sums.columns.items() if name != "durations"}
+        yield EnvironmentQuarter(**dict(key), **columns)
 
 
 def file_rows(rows: Iterable[models.Model]) -> None:

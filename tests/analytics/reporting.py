@@ -97,6 +97,14 @@ kept AS (SELECT app_id, quarter, environment_id, endpoint_id, status_code, {cons
                 bytes_received, bytes_sent, {kept} FROM {table})
 (SELECT * FROM reckoned EXCEPT SELECT * FROM kept) UNION ALL (SELECT * FROM kept EXCEPT SELECT * FROM reckoned)
 """
+ENVIRONMENTS_DIFFER = """
+WITH reckoned AS (
+  SELECT app_id, quarter, environment_id, source, sum(requests)::bigint, sum(bytes_received)::bigint,
+         sum(bytes_sent)::bigint FROM analytics_trafficquartertotal GROUP BY 1, 2, 3, 4),
+kept AS (SELECT app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent
+           FROM analytics_environmentquarter)
+(SELECT * FROM reckoned EXCEPT SELECT * FROM kept) UNION ALL (SELECT * FROM kept EXCEPT SELECT * FROM reckoned)
+"""
 
 
 def rows(query: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -106,7 +114,7 @@ def rows(query: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 
 def filed() -> dict[tuple[Any, ...], Amounts]:
-    """All traffic on file, by the names of what it is of. The three tables agree, or it is an error."""
+    """All traffic on file, by the names of what it is of. The four tables agree, or it is an error."""
     assert_the_tables_agree()
     return {row[:8]: (*row[8:11], tuple(row[11])) for row in rows(QUARTERS)}
 
@@ -127,7 +135,7 @@ def told(app: App, said: Iterable[Observed]) -> dict[tuple[Any, ...], Amounts]:
 
 
 def assert_the_tables_agree() -> None:
-    """Quarter hours, and their totals, are what the journal says, to the last bucket."""
+    """Quarter hours, their totals and environments' sums are what the journal says, to the last bucket."""
     quarters = AGREE.format(
         table="analytics_trafficquarter",
         consumer="consumer_id,",
@@ -145,6 +153,7 @@ def assert_the_tables_agree() -> None:
     )
     assert rows(quarters) == []
     assert rows(totals) == []
+    assert rows(ENVIRONMENTS_DIFFER) == []
 
 
 def _unpacked(kind: type, value: Any) -> Any:

@@ -132,7 +132,7 @@ def test_traffic_of_an_environment_and_of_a_consumer(api: ApiClient, alice: Tena
 
 def test_only_a_consumers_traffic_reads_the_larger_table(api: ApiClient, alice: Tenant, prod: Environment) -> None:
     ann = prod.app.consumers.create(identifier="ann")
-    for query, table in (("", "analytics_trafficquartertotal"), (f"consumer_id={ann.pk}", "analytics_trafficquarter")):
+    for query, table in (("", "analytics_environmentquarter"), (f"consumer_id={ann.pk}", "analytics_trafficquarter")):
         with counting_queries() as queries:
             _get(api, alice, prod, query)
         assert f" FROM {table}\n" in queries[-1]
@@ -140,8 +140,17 @@ def test_only_a_consumers_traffic_reads_the_larger_table(api: ApiClient, alice: 
 
 def test_excluded_endpoints_are_left_out(api: ApiClient, alice: Tenant, prod: Environment) -> None:
     health, unmatched = endpoint(prod.app, "GET /health", is_excluded=True), endpoint(prod.app, "GET")
-    file_traffic([Traffic(prod, health, NOON, requests=100), Traffic(prod, unmatched, NOON, requests=3)])
-    assert _requests(_get(api, alice, prod)) == {"2026-06-15T12:00:00Z": 3}
+    file_traffic(
+        [
+            Traffic(prod, health, NOON, requests=100, bytes_received=7, bytes_sent=11),
+            Traffic(prod, health, NOON, requests=50, status_code=503, bytes_received=7, bytes_sent=11),
+            Traffic(prod, health, NOON - HOUR, requests=9, bytes_received=7, bytes_sent=11),
+            Traffic(prod, unmatched, NOON, requests=3, bytes_received=1, bytes_sent=2),
+        ]
+    )
+    answer = _get(api, alice, prod)
+    assert _requests(answer) == {"2026-06-15T12:00:00Z": 3}
+    assert (answer["data"][-1]["bytes_received"], answer["data"][-1]["bytes_sent"]) == (1, 2)
 
 
 def test_each_quarter_hour_shows_the_source_in_force_in_its_environment(

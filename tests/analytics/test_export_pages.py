@@ -12,8 +12,8 @@ import pytest
 from django.db import connection
 
 from analytics.exports import request_export
-from analytics.exports.request_export import NARROW, WIDE, RequestExport, pages_of, read_request_export
-from analytics.exports.writing import Page, ndjson
+from analytics.exports.request_export import NARROW, WIDE, Pace, RequestExport, pages_of, read_request_export
+from analytics.exports.writing import Page, Row, ndjson
 from analytics.models import Endpoint, Environment, RequestSource
 from analytics.partitions import REQUEST_DETAILS, REQUEST_LOGS
 from tests.analytics import filed
@@ -120,11 +120,40 @@ def test_what_matches_little_is_looked_for_in_bounded_pages() -> None:
     assert len(pages) == 30_000 / NARROW.examined + 1
     assert len(queries) == len(pages) + 2
     assert [page.read_up_to for page in pages] == sorted({page.read_up_to for page in pages})
-    sample = asked(sample=100, filters=only("consumer_id", 7))
+    sample = asked(sample=100, filters=[{"field": "consumer_id", "op": "in", "value": [7]}])
     with counting_queries() as queries:
         rows = [row for page in pages_of(sample, shop.app) for row in page.rows]
     assert 70 <= len(rows) <= 130  # about four standard deviations around 100, of 300
     assert len(queries) == 2 * len(pages) + 2  # for all are counted first
+
+
+def test_of_one_consumer_or_environment_only_their_rows_are_looked_at() -> None:
+    shop = shop_with(30_000)
+    dev = filed.observe(new_tenant("Bob"), app=shop.app, name="dev")
+    filed.file_rows([filed.request(dev, Endpoint.objects.get(), START, consumer_id=7, response_size_bytes=NUMBER)])
+    of_dev, of_seven = only("env", "dev"), only("consumer_id", 7)
+    found = {}
+    for name, filters in {"dev": of_dev, "seven": of_seven, "both": of_dev + of_seven}.items():
+        with counting_queries() as queries:
+            found[name] = [row["response_size_bytes"] for row in rows_of(shop, filters)]
+        assert len([query for query in queries if "row_number()" in query]) == 1
+    assert found == {"dev": [NUMBER], "seven": [NUMBER, *range(7, 30_000, 100)], "both": [NUMBER]}
+    assert list(pages_of(asked(filters=only("env", "none")), shop.app)) == [Page([], NOW)]
+    of_others = rows_of(shop, [*only("env", "prod"), {"field": "consumer_id", "op": "neq", "value": 7}])
+    assert [row["response_size_bytes"] for row in of_others[:8]] == [*range(7), 8]
+
+
+def test_pages_of_one_consumer_that_end_early_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = shop_with(5_000)
+    expected = [row["request_uuid"] for row in rows_of(shop, [{"field": "consumer_id", "op": "in", "value": [7]}])]
+    for pace in (Pace(1, 1), Pace(7, 3), Pace(50, 50), Pace(49, 60)):
+        monkeypatch.setattr(request_export, "NARROW", pace)
+        assert [row["request_uuid"] for row in rows_of(shop, only("consumer_id", 7))] == expected
+    assert len(expected) == 50
+
+
+def rows_of(shop: Environment, filters: list[dict[str, object]]) -> list[Row]:
+    return [row for page in pages_of(asked(filters=filters), shop.app) for row in page.rows]
 
 
 VARIANTS: list[dict[str, object]] = [
@@ -134,12 +163,14 @@ VARIANTS: list[dict[str, object]] = [
     {"filters": only("response_body_json", "nothing")},
     {"fields": ["request_headers", "request_body_json"], "limit": 2_500},
     {"sample": 100},
+    {"filters": only("env", "prod")},
     {"sample": 0.001, "filters": [{"field": "url", "op": "ilike", "value": "%7%"}]},
 ]
 
 
 def test_no_page_scans_a_table() -> None:
     shop = shop_with(NUMBER)
+    filed.observe(new_tenant("Bob"), app=shop.app, name="dev")
     for more in VARIANTS:
         with statements() as seen:
             for _ in pages_of(asked(**more), shop.app):

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 
+from django.db import connection
 from pytest_django import Settings
 
 from analytics import models
@@ -48,6 +49,17 @@ def test_a_total_is_of_all_consumers_and_knows_sizes(alice: Tenant) -> None:
     total = models.TrafficQuarterTotal.objects.get()
     assert (total.requests, total.bytes_sent) == (3, 200)
     assert unpack(total.response_sizes) == Histogram(buckets=Counter({53: 2}))
+
+
+def test_an_environments_sum_is_of_all_that_was_called_and_stays_within_a_bigint(alice: Tenant) -> None:
+    app = new_app(alice)
+    file(app, observed(traffic(1), traffic(2, of=call("/b", status=500)), traffic(4, source=Source.SPAN)))
+    sums = models.EnvironmentQuarter.objects.order_by("source")
+    assert list(sums.values_list("source", "requests")) == [(Source.SPAN, 4), (Source.METRIC, 3)]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE analytics_environmentquarter SET bytes_sent = 9223372036854775800")
+    file(app, observed(traffic(1, bytes_sent=100)))
+    assert list(sums.values_list("requests", "bytes_sent")) == [(4, 2**63 - 8), (4, 2**63 - 1)]
 
 
 def test_each_source_environment_status_and_quarter_hour_counts_apart(alice: Tenant) -> None:

@@ -2,12 +2,13 @@
 
 import random
 import threading
+from importlib import import_module
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from analytics.models import TrafficQuarter, TrafficQuarterTotal
-from analytics.partitions import TRAFFIC_MINUTES
+from analytics.models import EnvironmentQuarter, TrafficQuarter, TrafficQuarterTotal
+from analytics.partitions import ENVIRONMENT_QUARTERS, TRAFFIC_MINUTES
 from analytics.rollup.rebuilding import app_days, rebuild_traffic
 from tests.analytics.reporting import DAY, HOUR, MINUTE, NOW, call, file, filed, new_app, observed, rows, told, traffic
 from tests.cast import Tenant
@@ -48,9 +49,27 @@ def test_what_was_lost_or_wrong_is_as_it_was(alice: Tenant, bob: Tenant) -> None
     with connection.cursor() as cursor:
         cursor.execute("UPDATE analytics_trafficquartertotal SET requests = 999, durations = '{}'")
         cursor.execute("DELETE FROM analytics_trafficquarter WHERE consumer_id % 2 = 0")
+        cursor.execute("UPDATE analytics_environmentquarter SET requests = 1")
     written = rebuild_traffic(app_days(NOW))
     assert filed() == before == told(apps[0], said) | told(apps[1], said)  # type: ignore[arg-type]
-    assert written == TrafficQuarter.objects.count() + TrafficQuarterTotal.objects.count()
+    tables = (TrafficQuarter, TrafficQuarterTotal, EnvironmentQuarter)
+    assert written == sum(table.objects.count() for table in tables)
+
+
+def test_what_was_filed_before_environments_had_sums_is_in_them(alice: Tenant, bob: Tenant) -> None:
+    migration = import_module("analytics.migrations.0009_environment_quarters")
+    said = _lively()
+    for app in (new_app(alice), new_app(bob)):
+        file(app, *said)  # type: ignore[arg-type]
+    sums = EnvironmentQuarter.objects.order_by("pk").values_list()
+    before = list(sums)
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in (migration.DROP, migration.CREATE, migration.PARTITIONS, migration.FILL):
+            cursor.execute(statement)
+    assert list(sums) == before
+    assert ENVIRONMENT_QUARTERS.lacking_of([NOW - 2 * DAY, NOW]) == set()
+    file(new_app(alice), *said)  # type: ignore[arg-type]
+    filed()
 
 
 def test_what_is_older_than_the_journal_stays(alice: Tenant) -> None:
@@ -60,6 +79,7 @@ def test_what_is_older_than_the_journal_stays(alice: Tenant) -> None:
     rebuild_traffic(app_days(NOW))
     assert sorted(TrafficQuarter.objects.values_list("requests", flat=True)) == [5, 7]
     assert sorted(TrafficQuarterTotal.objects.values_list("requests", flat=True)) == [5, 7]
+    assert sorted(EnvironmentQuarter.objects.values_list("requests", flat=True)) == [5, 7]
 
 
 def test_a_day_that_retention_dropped_and_a_late_report_made_again_is_left_alone(

@@ -195,7 +195,7 @@ def _walk(selection: Selection, *, limit: int, examined_max: int) -> Iterator[li
         after = page.end
 
 
-@pytest.mark.parametrize("by", ["environment", "endpoints", "statuses", "consumer"])
+@pytest.mark.parametrize("by", ["environment", "one_of_two_environments", "endpoints", "statuses", "consumer"])
 def test_pages_that_end_early_lose_nothing(prod: Environment, by: str) -> None:
     chance = random.Random(9)
     dev, ann = Environment.objects.create(app=prod.app, name="dev"), prod.app.consumers.create(identifier="ann")
@@ -205,6 +205,7 @@ def test_pages_that_end_early_lose_nothing(prod: Environment, by: str) -> None:
     file_rows(_row(chance, dev, chance.choice(routes), ann) for _ in range(60))  # of decisions, which prod has none of
     choices: dict[str, dict[str, Any]] = {
         "environment": {},
+        "one_of_two_environments": {"known_environments": 2},
         "endpoints": {"endpoints": Chosen([route.pk for route in routes[:3]], 4)},
         "statuses": {"statuses": Chosen([200, 404, 500], 4)},
         "consumer": {"consumer_id": ann.pk, "endpoints": Chosen([route.pk for route in routes[:3]], 4)},
@@ -226,11 +227,22 @@ def test_a_filter_that_matches_nothing_ends_its_pages_early_and_then_the_list(
     api: ApiClient, alice: Tenant, prod: Environment
 ) -> None:
     _fill(prod, EXAMINED_MAX + 1)
-    empty = observe(alice, app=prod.app, name="empty")
-    first = _page(api, alice, prod, f"{WHOLE}&app_env_id={empty.pk}")
+    prod.sources.all().delete()  # only decisions are shown now, which these are not
+    first = _page(api, alice, prod, WHOLE)
     second = _page(api, alice, prod, f"next_token={first['next_token']}")
     assert (first["data"], first["has_more"]) == ([], True)
     assert (second["data"], second["has_more"]) == ([], False)
+
+
+def test_a_rare_environments_requests_are_one_page_among_however_many_others(
+    api: ApiClient, alice: Tenant, prod: Environment
+) -> None:
+    _fill(prod, EXAMINED_MAX + 1)
+    dev, route = observe(alice, app=prod.app, name="dev"), prod.app.endpoints.all()[0]
+    file_rows(request(dev, route, NOW - timedelta(hours=hours)) for hours in (30, 3))
+    page = _page(api, alice, prod, f"{WHOLE}&app_env_id={dev.pk}")
+    assert [each["request_uuid"] for each in page["data"]] == _stored(prod, environment_id=dev.pk)
+    assert (len(page["data"]), page["has_more"]) == (2, False)
 
 
 def test_the_narrowest_index_is_walked(prod: Environment) -> None:
@@ -244,6 +256,10 @@ def test_the_narrowest_index_is_walked(prod: Environment) -> None:
     assert walked(endpoints=half, statuses=few) == Streams("status_code", [1])
     assert walked(endpoints=all_of_them) == walked(endpoints=too_many) == Streams("", [0])
     assert walked(endpoints=few, consumer_id=3) == Streams("consumer_id", [3])
+    assert walked(known_environments=1) == Streams("", [0])
+    assert walked(known_environments=3, endpoints=half) == Streams("environment_id", [prod.pk])
+    assert walked(known_environments=3, endpoints=few) == Streams("endpoint_id", [1])
+    assert walked(known_environments=3, consumer_id=3) == Streams("consumer_id", [3])
 
 
 # --- plans --------------------------------------------------------------------------------------------------------
@@ -253,6 +269,7 @@ def test_every_filter_is_answered_by_its_index(prod: Environment) -> None:
     by_index: dict[str, dict[str, Any]] = {
         "pkey": {"excluded": (routes[0],)},
         "app_id_consumer_id_at_uuid_idx": {"consumer_id": prod.app.consumers.get().pk},
+        "app_id_environment_id_at_uuid_idx": {"known_environments": 2},
         "app_id_status_code_at_uuid_idx": {"statuses": Chosen([200, 404], 3)},
         "app_id_endpoint_id_at_uuid_idx": {"endpoints": Chosen(routes[:9], 20)},
     }

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 
 from analytics.models import Environment
-from analytics.partitions import TRAFFIC_QUARTER_TOTALS, TRAFFIC_QUARTERS
-from analytics.selection import Selection
+from analytics.partitions import ENVIRONMENT_QUARTERS, TRAFFIC_QUARTER_TOTALS, TRAFFIC_QUARTERS
+from analytics.selection import Chosen, Selection
 from analytics.traffic import quarters_statement
 from keys.partitions import Partitions
 from tests.analytics.filed import endpoint, observe
@@ -30,6 +30,11 @@ SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environmen
        3, 1, 0, 0, '{}'
   FROM generate_series(1, 2880) AS quarter, generate_series(0, 34) AS n
 """
+OF_ENVIRONMENTS = """
+INSERT INTO analytics_environmentquarter
+SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environment)s, 3, 35, 0, 0
+  FROM generate_series(1, 2880) AS quarter
+"""
 
 
 @pytest.fixture
@@ -44,22 +49,34 @@ def _fill(table: Partitions, statement: str, **names: Any) -> None:
         cursor.execute(f"ANALYZE {table.table}")
 
 
-def _assert_reads(selection: Selection, index: str) -> None:
-    """The index alone, and of the table what it points to."""
+def _assert_reads(selection: Selection, *indexes: str) -> None:
+    """These indexes alone, and of their tables what they point to."""
     statement, arguments = quarters_statement(selection, start=NOON - DAY, end=NOON)
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {statement}", arguments)
         scans = [line for (line,) in cursor.fetchall() if "Scan" in line]
-    assert {index} == {name for scan in scans for name in re.findall(r"Scan (?:using|on) (\w+(?:pkey|idx))", scan)}, (
-        scans
-    )
+    found = {name for scan in scans for name in re.findall(r"Scan (?:using|on) (\w+(?:pkey|idx))", scan)}
+    assert found == set(indexes), scans
     assert not [scan for scan in scans if "Seq Scan" in scan]
 
 
 def test_of_all_consumers_by_time(prod: Environment) -> None:
     route = endpoint(prod.app, "GET /a")
     _fill(TRAFFIC_QUARTER_TOTALS, TOTALS, app=prod.app_id, environment=prod.pk, route=route.pk)
-    _assert_reads(Selection(prod.app_id, [prod], excluded=(route.pk,)), "analytics_trafficquartertotal_202606_pkey")
+    _assert_reads(
+        Selection(prod.app_id, [prod], endpoints=Chosen([route.pk], 35)), "analytics_trafficquartertotal_202606_pkey"
+    )
+
+
+def test_of_all_calls_by_time_and_of_those_left_out_by_time_as_well(prod: Environment) -> None:
+    route = endpoint(prod.app, "GET /a")
+    names = {"app": prod.app_id, "environment": prod.pk, "route": route.pk}
+    _fill(TRAFFIC_QUARTER_TOTALS, TOTALS, **names)
+    _fill(ENVIRONMENT_QUARTERS, OF_ENVIRONMENTS, **names)
+    whole = "analytics_environmentquarter_202606_pkey"
+    _assert_reads(Selection(prod.app_id, [prod]), whole)
+    left_out = Selection(prod.app_id, [prod], excluded=(route.pk,))
+    _assert_reads(left_out, whole, "analytics_trafficquartertotal_202606_pkey")
 
 
 def test_of_one_consumer_by_consumer_and_time(prod: Environment) -> None:

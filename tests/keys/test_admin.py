@@ -99,13 +99,16 @@ def test_a_key_of_one_account_cannot_be_given_anothers_user(desk: Client, alice:
 def test_actions_on_keys_hold_at_once(api: ApiClient, desk: Client, alice: Tenant, action: str, status: int) -> None:
     key = alice.key()
     assert api.validate(alice, key.secret).status_code == 200
-    desk.post(_url("keys_apikey_changelist"), {"action": action, "_selected_action": [key.api_key.pk]})
+    desk.post(_url("keys_apikey_changelist"), {"action": action, "_selected_action": [key.api_key.pk], "asked": "1"})
     assert api.validate(alice, key.secret).status_code == status
 
 
 def test_revoking_an_access_key_holds_at_once(api: ApiClient, desk: Client, alice: Tenant) -> None:
     key = alice.key()
-    desk.post(_url("accounts_accesskey_changelist"), {"action": "revoke", "_selected_action": [alice.access_key.pk]})
+    desk.post(
+        _url("accounts_accesskey_changelist"),
+        {"action": "revoke", "_selected_action": [alice.access_key.pk], "asked": "1"},
+    )
     assert api.validate(alice, key.secret).status_code == 401
 
 
@@ -140,6 +143,6 @@ def test_nothing_can_be_deleted_and_the_ledger_not_edited(api: ApiClient, desk: 
 def test_a_plan_in_use_is_not_deleted_by_the_action(desk: Client, alice: Tenant) -> None:
     plan = alice.plan()
     alice.user(plan)
-    data = {"action": "delete_plans", "_selected_action": [plan.pk]}
+    data = {"action": "delete_plans", "_selected_action": [plan.pk], "asked": "1"}
     answer = desk.post(_url("plans_plan_changelist"), data, follow=True)
     assert "in use by 1 users" in answer.content.decode()

@@ -31,12 +31,12 @@ def run_json(*words: object) -> Any:
 
 def test_every_command_of_the_house_is_here() -> None:
     assert OURS == [
-        "bind_access_key", "check_ledger", "create_access_key", "create_account", "create_app",
-        "create_write_token", "drain_events", "export_request_logs", "export_traffic", "first_start",
-        "fold_decisions", "ingest_reports", "issue_api_key", "judge_sources", "make_partitions", "prune_analytics",
-        "prune_decisions", "rebuild_traffic", "rebuild_usage", "remove_second_factor", "renew_client_id",
-        "resend_invalidations", "revoke_access_key", "revoke_api_key", "revoke_write_token", "seed_demo",
-        "simulate_app", "simulate_history", "simulate_installation", "simulate_traffic", "watch_limits",
+        "bind_access_key", "check_ledger", "create_access_key", "create_account", "create_app", "create_write_token",
+        "drain_events", "export_request_logs", "export_traffic", "first_start", "fold_decisions", "ingest_reports",
+        "issue_api_key", "judge_sources", "make_partitions", "prune_analytics", "prune_decisions", "rebuild_traffic",
+        "rebuild_usage", "remove_second_factor", "renew_client_id", "resend_invalidations", "revoke_access_key",
+        "revoke_api_key", "revoke_write_token", "seed_demo", "simulate_app", "simulate_history",
+        "simulate_installation", "simulate_traffic", "watch_limits",
     ]  # fmt: skip
 
 

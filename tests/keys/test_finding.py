@@ -56,3 +56,23 @@ def test_what_is_unknown_is_said(desk: Client, alice: Tenant) -> None:
 
 def test_a_stranger_finds_nothing(stores: object) -> None:
     assert Client().post(reverse("desk:find"), {"text": "x"}).status_code == 302
+
+
+@pytest.mark.parametrize("text", ["id", "masked", "access key"])
+def test_a_secret_is_found_as_it_is_displayed(alice: Tenant, bob: Tenant, text: str) -> None:
+    issued, _ = alice.key(), bob.key()
+    shown = {
+        "id": issued.api_key.public_id,
+        "masked": issued.api_key.secrets.get().masked,
+        "access key": alice.access_key.masked,
+    }[text]
+    found = find(f" {shown} ", sees_people=False)
+    expected = ([], [alice.access_key]) if text == "access key" else ([issued.api_key], [])
+    assert (found.api_keys, found.access_keys) == expected
+
+
+def test_another_beginning_with_the_same_end_is_another_key(alice: Tenant) -> None:
+    issued = alice.key()
+    masked = issued.api_key.secrets.get().masked
+    other = f"{masked[:8]}{'0' if masked[8] != '0' else '1'}{masked[9:]}"
+    assert find(other, sees_people=False).api_keys == []

@@ -1,0 +1,37 @@
+"""Links from a row's page to what belongs to it; each is shown to whom its page would open."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedLink:
+    """`label`: what it is; `text`: which one."""
+
+    label: str
+    text: str
+    url: str
+    permission: str
+
+
+def linked(label: str, text: str, permission: str, page: str, pk: int) -> RelatedLink:
+    return RelatedLink(label, text, reverse(f"admin:{page}", args=[pk]), permission)
+
+
+def listed(label: str, text: str, permission: str, page: str, **query: str | int) -> RelatedLink:
+    return RelatedLink(label, text, f"{reverse(f'admin:{page}')}?{urlencode(query)}", permission)
+
+
+def changes_of(row: Model) -> RelatedLink:
+    query = {"row_type": row._meta.label, "row_id": row.pk}
+    return listed("Changes", "who did what", "accounts.view_auditentry", "accounts_auditentry_changelist", **query)
+
+
+def shown_to(request: HttpRequest, links: Iterable[RelatedLink | None]) -> list[RelatedLink]:
+    """Those whose pages this member of staff may open; what there is none of is None."""
+    return [link for link in links if link is not None and request.user.has_perm(link.permission)]

@@ -1,0 +1,102 @@
+"""Who called an app: each once, with exact sums; who is new, which groups, in which order, page by page."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from analytics.models import Consumer, ConsumerGroup, Endpoint, Environment
+from analytics.periods import HOUR, QUARTER
+from analytics.statistics.consumers import CONSUMERS_ON_A_PAGE, GroupSums, Order, callers
+from analytics.statistics.slices import Slice, slice_of
+from analytics.statistics.sums import Sums
+from tests.analytics.filed import Traffic, endpoint, file_traffic, observe
+from tests.cast import Tenant
+from tests.queries import counting_queries
+
+NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def prod(alice: Tenant) -> Environment:
+    return observe(alice)
+
+
+@pytest.fixture
+def orders(prod: Environment) -> Endpoint:
+    return endpoint(prod.app, "GET /orders", expected_statuses=[404])
+
+
+def an_hour(environment: Environment, **narrowed: int) -> Slice:
+    found = slice_of(environment.app, start=NOON, end=NOON + HOUR, **narrowed)
+    assert found is not None
+    return found
+
+
+def test_consumers_are_summed_and_new_ones_told_from_returning_ones(prod: Environment, orders: Endpoint) -> None:
+    partners = ConsumerGroup.objects.create(app=prod.app, name="Partners")
+    known = {"app": prod.app, "group": partners}
+    ann = Consumer.objects.create(identifier="ann", first_request_at=NOON - timedelta(days=3), **known)
+    ben = Consumer.objects.create(identifier="ben", first_request_at=NOON, **known)
+    Consumer.objects.create(identifier="silent", first_request_at=NOON, **known)
+    cem = Consumer.objects.create(app=prod.app, identifier="cem", first_request_at=NOON + QUARTER)
+    file_traffic(
+        [
+            Traffic(prod, orders, NOON, 5, consumer=ann, bytes_sent=10),
+            Traffic(prod, orders, NOON + QUARTER, 2, consumer=ann, status_code=404),
+            Traffic(prod, orders, NOON, 3, consumer=ben, status_code=500),
+            Traffic(prod, orders, NOON + QUARTER, 3, consumer=cem, status_code=400),
+            Traffic(prod, orders, NOON, 1),
+            Traffic(prod, orders, NOON + HOUR, 100, consumer=cem),  # after
+        ]
+    )
+    found = callers(an_hour(prod))
+    assert [(each.consumer, each.sums, each.is_new, each.last_quarter) for each in found.page] == [
+        (ann, Sums(7, bytes_sent=10), False, NOON + QUARTER),
+        (ben, Sums(3, server_errors=3), True, NOON),
+        (cem, Sums(3, client_errors=3), True, NOON + QUARTER),
+        (None, Sums(1), False, NOON),
+    ]
+    assert (found.consumers, found.new, found.returning) == (3, 2, 1)
+    assert found.total == Sums(14, bytes_sent=10, client_errors=3, server_errors=3)
+    assert found.groups == [GroupSums("Partners", Sums(10, bytes_sent=10, server_errors=3), 2, 1)]
+    assert not found.has_more
+
+
+def test_they_stand_by_errors_or_by_their_last_request_as_well(prod: Environment, orders: Endpoint) -> None:
+    ann, ben = (Consumer.objects.create(app=prod.app, identifier=name) for name in ("ann", "ben"))
+    file_traffic(
+        [
+            Traffic(prod, orders, NOON, 9, consumer=ann),
+            Traffic(prod, orders, NOON, 2, consumer=ben, status_code=500),
+            Traffic(prod, orders, NOON + QUARTER, 1, consumer=ben),
+        ]
+    )
+    orders_of = {order: [each.consumer for each in callers(an_hour(prod), order=order).page] for order in Order}
+    assert orders_of == {Order.REQUESTS: [ann, ben], Order.ERRORS: [ben, ann], Order.NEWEST: [ben, ann]}
+
+
+def test_pages_show_each_consumer_once(prod: Environment, orders: Endpoint) -> None:
+    many = [Consumer(app=prod.app, identifier=f"c{number}") for number in range(2 * CONSUMERS_ON_A_PAGE + 3)]
+    Consumer.objects.bulk_create(many)
+    file_traffic(Traffic(prod, orders, NOON, 1 + number % 2, consumer=each) for number, each in enumerate(many))
+    pages = [callers(an_hour(prod), page=number) for number in range(4)]
+    assert [len(each.page) for each in pages] == [CONSUMERS_ON_A_PAGE, CONSUMERS_ON_A_PAGE, 3, 0]
+    assert [each.has_more for each in pages] == [True, True, False, False]
+    assert {each.consumers for each in pages} == {len(many)}
+    assert {each.consumer for page in pages for each in page.page} == set(many)
+
+
+def test_without_traffic_there_is_nobody(prod: Environment) -> None:
+    found = callers(an_hour(prod))
+    assert (found.page, found.groups, found.consumers, found.new, found.total) == ([], [], 0, 0, Sums())
+
+
+def test_it_costs_three_selects_however_many_there_are(prod: Environment, orders: Endpoint) -> None:
+    group = ConsumerGroup.objects.create(app=prod.app, name="Partners")
+    many = [Consumer(app=prod.app, identifier=f"c{number}", group=group) for number in range(40)]
+    Consumer.objects.bulk_create(many)
+    file_traffic(Traffic(prod, orders, NOON, consumer=each) for each in many)
+    found = an_hour(prod)
+    with counting_queries() as queries:
+        callers(found)
+    assert len(queries) == 3
