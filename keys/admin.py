@@ -177,6 +177,12 @@ class UsageHourAdmin(AccountFirstDesk):
     ordering = ("-hour", "-id")
 
 
+@admin.register(models.Adjustment)
+class AdjustmentAdmin(AccountFirstDesk):
+    list_display = ("at", "kind", "amount", "subject_kind", "subject_id", "reason", "actor_name", "start", "end")
+    list_filter = (AccountFilter, "kind")
+
+
 @admin.register(models.NearLimit)
 class NearLimitAdmin(ReadOnlyDesk):
     """As of the last look, those who used most of theirs first."""

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
 
+from accounts.actors import ActorKind
 from accounts.models import NAME_LENGTH, Account, Deletable, User
 from accounts.secrets import BUCKETS
 from plans.models import Plan
@@ -39,6 +40,13 @@ class Outcome(IntEnum):
     KEY_DISABLED = 3
     KEY_EXPIRED = 4
     USER_DISABLED = 5
+
+
+class AdjustmentKind(models.TextChoices):
+    """How staff change what is left of a window. The values are stored, and stand in the stream."""
+
+    GRANT = "grant", "extra units granted"
+    RESET = "reset", "use reset"
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -148,6 +156,42 @@ class Decision(models.Model):
         return f"{self.method} {self.endpoint}: {Outcome(self.outcome).name.lower()}"
 
 
+class Adjustment(models.Model):
+    """An event with an amount and a reason: a window was reset, or more was granted for it. Kept for good.
+
+    The id is made as a decision's is, so that no event can be in it twice. Names no rows by foreign key.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField()
+    account_id = models.BigIntegerField()
+    subject_kind = models.CharField(max_length=2, choices=SubjectKind)
+    subject_id = models.BigIntegerField()
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    kind = models.CharField(max_length=5, choices=AdjustmentKind)
+    amount = models.BigIntegerField(help_text="What the window's use was changed by: below zero.")
+    plan_id = models.BigIntegerField(null=True)
+    actor_kind = models.CharField(max_length=10, choices=ActorKind.choices())
+    actor_name = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500)
+    request_id = models.UUIDField(help_text="Names the wish: carried out once, however often it was sent.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__lt=0), name="adjustment_below_zero"),
+            models.CheckConstraint(condition=Q(kind__in=AdjustmentKind.values), name="adjustment_kind"),
+            models.CheckConstraint(condition=Q(start__lt=models.F("end")), name="adjustment_forward"),
+        ]
+        indexes = [
+            models.Index(fields=["account_id", "subject_kind", "subject_id", "end"], name="adjustment_of_subject")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.amount}"
+
+
 class Tally(models.Model):
     """Sums over events, the columns that windows and hours share."""
 
@@ -161,7 +205,10 @@ class Tally(models.Model):
 
 
 class UsageWindow(Tally):
-    """What one key spent in one window of one subject; a subject's use is the sum over its keys. Kept for good."""
+    """What one key spent in one window of one subject; a subject's use is the sum over its keys. Kept for good.
+
+    Key 0 is no key: in its row stands what staff adjusted.
+    """
 
     account_id = models.BigIntegerField()
     subject_kind = models.CharField(max_length=2, choices=SubjectKind)

@@ -65,6 +65,7 @@ NAVIGATION = [
         "Ledger",
         _link("Decisions", "receipt_long", "keys_decision_changelist"),
         _link("Usage windows", "date_range", "keys_usagewindow_changelist"),
+        _link("Adjustments", "tune", "keys_adjustment_changelist"),
         _link("Usage by the hour", "schedule", "keys_usagehour_changelist"),
         _link("Calls by the minute", "timer", "keys_callcount_changelist"),
         _link("Stream positions", "conversion_path", "keys_streamposition_changelist"),

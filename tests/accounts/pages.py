@@ -58,6 +58,7 @@ MODELS = {
     "keys_streamposition": Model(ALL, NOBODY, NOBODY),
     "keys_pendinginvalidation": Model(ALL, NOBODY, NOBODY),
     "keys_deadevent": Model(ALL, NOBODY, NOBODY),
+    "keys_adjustment": Model(ALL, NOBODY, NOBODY),
     "analytics_app": Model(ALL, OPERATOR, OPERATOR),
     "analytics_writetoken": Model(ALL, OPERATOR, NOBODY),
     "analytics_environment": Model(ALL, NOBODY, OPERATOR),
@@ -102,6 +103,9 @@ PAGES = {
     "desk:export-requests": Page(SUPPORT, query="app=0", post={"format": "csv"}),  # who exports, sees personal data
     "desk:request": Page(ALL, lambda stage: (stage.request_log.app_id, stage.request_log.uuid)),
     "desk:why": Page(ALL),
+    "desk:adjust": Page(SUPPORT, lambda stage: ("user", stage.rows["accounts.User"].pk)),
+    "desk:change_plan": Page(SUPPORT, lambda stage: ("key", stage.rows["keys.ApiKey"].pk)),
+    "desk:move": Page(SUPPORT),
     "desk:apps": Page(ALL),
     "desk:app_traffic": Page(ALL, app_id),
     "desk:app_endpoints": Page(ALL, app_id),

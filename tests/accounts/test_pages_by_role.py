@@ -32,6 +32,7 @@ from tests.accounts.pages import LETTERS, MODELS, NO_PAGES, PAGES, Page, Stage
 from tests.analytics.filed import file_rows, observe, request
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
+from tests.keys.adjustments import grant
 
 DESKS = {f"{model._meta.app_label}_{model._meta.model_name}": desk for model, desk in admin.site._registry.items()}
 KINDS = ("changelist", "add", "change", "history", "delete")
@@ -62,6 +63,7 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     user = alice.user(alice.plan(), email="uma@example.com")
     issued = alice.key(user=user)
     api.validate(alice, issued.secret)
+    grant(user, 5)
     drain_all(for_s=5)
     environment = observe(alice)
     app = environment.app

@@ -27,7 +27,7 @@ SUBJECT_KINDS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0007_access_key_account_id"), ("keys", "0007_denied_decisions")]
+    dependencies = [("accounts", "0007_access_key_account_id"), ("keys", "0008_adjustments")]
 
     operations = [
         migrations.CreateModel(
