@@ -82,6 +82,11 @@ class ApiKey(Deletable):
             models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="api_key_live"),
             models.Index(fields=["public_id"], name="api_key_public_id"),  # staff search beyond one account
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="api_key_by_name"),
+            models.Index(
+                fields=["expires_at", "account"],
+                condition=Q(deleted_at=None, status="active", expires_at__isnull=False),
+                name="api_key_expiring",
+            ),
             models.Index(fields=["-id"], condition=Q(deleted_at=None), name="api_key_newest"),
             models.Index(
                 fields=["account", "-id"], condition=Q(deleted_at=None, status="inactive"), name="api_key_inactive"
@@ -249,6 +254,65 @@ class UsageHour(Tally):
 
     def __str__(self) -> str:
         return f"key {self.key_id} {self.hour:%Y-%m-%d %H}h"
+
+
+class CallCount(models.Model):
+    """Calls of one account (0 = of all in its bucket) in one minute or quarter hour (keys.ledger.calls).
+
+    Minutes are kept for two days, quarter hours for good.
+    """
+
+    account_id = models.BigIntegerField()
+    grain = models.PositiveSmallIntegerField(choices=[(1, "minute"), (15, "quarter hour")])
+    start = models.DateTimeField()
+    bucket = models.PositiveSmallIntegerField()
+    calls_allowed = models.BigIntegerField()
+    calls_denied = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account_id", "grain", "start", "bucket"], name="call_count_unique")
+        ]
+        indexes = [models.Index(fields=["start"], condition=Q(grain=1), name="call_count_oldest_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.calls_allowed} allowed, {self.calls_denied} denied from {self.start:%Y-%m-%d %H:%M}"
+
+
+class NearLimit(models.Model):
+    """A user, or a key with a plan of its own, that had used nine tenths of its window when it was looked at."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
+    subject_kind = models.CharField(max_length=2, choices=SubjectKind)
+    subject_id = models.BigIntegerField()
+    window_end = models.DateTimeField()
+    used = models.BigIntegerField()
+    limit = models.BigIntegerField()
+    percent = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "subject_kind", "subject_id"], name="near_limit_unique")
+        ]
+        indexes = [
+            models.Index(fields=["account", "-percent"], name="near_limit_of_account"),
+            models.Index(fields=["-percent"], name="near_limit_most"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind}{self.subject_id}: {self.used} of {self.limit}"
+
+
+class LimitWatch(models.Model):
+    """When an account's windows were last looked through, and how many subjects were near (or over) their limit."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="+", primary_key=True)
+    looked_at = models.DateTimeField()
+    near = models.PositiveIntegerField(help_text="Those over it included.")
+    over = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.near} near their limit at {self.looked_at:%Y-%m-%d %H:%M}"
 
 
 class StreamPosition(models.Model):

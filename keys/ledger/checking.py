@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
 from keys.events import AdjustmentEvent, Event, from_ms, head_name, parse_entry, stream_name, to_ms
+from keys.ledger.calls import RECKONED, Grain
 from keys.ledger.drain import BATCH, drain_bucket
 from keys.models import DeadEvent, StreamPosition, UsageWindow
 from keys.partitions import DECISIONS
@@ -58,6 +59,15 @@ SELECT account_id, 'hour', key_id, hour, units, allowed, denied, units_2, allowe
  USING (account_id, key_id, user_id, plan_id, hour)
  WHERE (units, allowed, denied) IS DISTINCT FROM (units_2, allowed_2, denied_2) LIMIT 100
 """  # noqa: S608  # constants of this module alone
+CALLS_AGAINST_DECISIONS = f"""
+WITH kept AS (
+  SELECT account_id, start, calls_allowed, calls_denied FROM keys_callcount
+   WHERE grain = 15 AND start >= %(since)s AND bucket = %(bucket)s),
+reckoned AS ({RECKONED})
+SELECT account_id, 'quarter hour', 0, start, k.calls_allowed, k.calls_denied, r.calls_allowed, r.calls_denied
+  FROM kept AS k FULL JOIN reckoned AS r USING (account_id, start)
+ WHERE (k.calls_allowed, k.calls_denied) IS DISTINCT FROM (r.calls_allowed, r.calls_denied) LIMIT 100
+"""  # noqa: S608  # constants alone
 
 
 class CountedWindow(NamedTuple):
@@ -134,8 +144,9 @@ def _check_sums(bucket: Bucket, report: LedgerReport) -> None:
         for statement, names in (
             (WINDOWS_AGAINST_EVENTS, "units, adjusted, allowed, denied"),
             (HOURS_AGAINST_DECISIONS, "units, allowed, denied"),
+            (CALLS_AGAINST_DECISIONS, "allowed, denied"),
         ):
-            cursor.execute(statement, {"since": since, "bucket": bucket})
+            cursor.execute(statement, {"since": since, "bucket": bucket, "grain": Grain.QUARTER.value})
             for account_id, subject, key_id, start, *sums in cursor.fetchall():
                 where = f"account {account_id}, {subject}, key {key_id}, from {start:%Y-%m-%d %H:%M}"
                 middle = len(sums) // 2

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from accounts.secrets import BUCKETS, Bucket
 from keys.events import AdjustmentEvent, Event, StreamId, parse_entry, stream_name
 from keys.ledger import writing
+from keys.ledger.calls import add_calls, tally_calls
 from keys.models import DeadEvent, StreamPosition
 from keys.partitions import DECISIONS
 from keys.redis import Entry, client
@@ -130,5 +131,6 @@ def _write(events: list[Event | AdjustmentEvent]) -> None:
         writing.copy_decisions(cursor, decisions)
         writing.add_to_windows(cursor, writing.tally_windows(decisions))
         writing.add_to_hours(cursor, writing.tally_hours(decisions))
+        add_calls(cursor, tally_calls(events[0].bucket, decisions))
         writing.touch_last_used(cursor, decisions)
         writing.add_adjustments(cursor, adjustments)

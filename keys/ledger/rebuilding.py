@@ -7,9 +7,11 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
+from keys.events import StreamId, from_ms
+from keys.ledger.calls import MINUTES_KEPT, rebuild_calls
 from keys.ledger.checking import OF_BUCKET, SUMS, WINDOWS_RECKONED
 from keys.models import StreamPosition
-from keys.partitions import DECISIONS
+from keys.partitions import DECISIONS, Span
 
 CLEAR = """
 UPDATE {table} SET units_allowed = 0, units_adjusted = 0, calls_allowed = 0, calls_denied = 0
@@ -47,15 +49,19 @@ class Rebuilt:
 
 
 def rebuild_bucket(bucket: Bucket) -> Rebuilt:
-    """Windows and hours that lie wholly in the kept decisions. Drains of the bucket wait."""
+    """Windows, hours and calls that lie wholly in the kept decisions. Drains of the bucket wait."""
     since = DECISIONS.kept_since()
     result = Rebuilt()
     if since is None:
         return result
     with transaction.atomic():
-        StreamPosition.objects.select_for_update().get(bucket=bucket)
+        position = StreamPosition.objects.select_for_update().get(bucket=bucket)
         for table, (column, insert) in TABLES.items():
             _rebuild(table, column, insert, since, bucket, result)
+        newest = from_ms(StreamId.parse(position.last_id).ms)
+        with connection.cursor() as cursor:
+            minutes_since = Span.DAY.start_of(newest) - MINUTES_KEPT
+            rebuild_calls(cursor, bucket, since=since, minutes_since=minutes_since)
     return result
 
 

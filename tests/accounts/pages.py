@@ -53,6 +53,8 @@ MODELS = {
     "keys_decision": Model(ALL, NOBODY, NOBODY),
     "keys_usagewindow": Model(ALL, NOBODY, NOBODY),
     "keys_usagehour": Model(ALL, NOBODY, NOBODY),
+    "keys_callcount": Model(ALL, NOBODY, NOBODY),
+    "keys_nearlimit": Model(ALL, NOBODY, NOBODY),
     "keys_streamposition": Model(ALL, NOBODY, NOBODY),
     "keys_pendinginvalidation": Model(ALL, NOBODY, NOBODY),
     "keys_deadevent": Model(ALL, NOBODY, NOBODY),

@@ -37,6 +37,7 @@ def test_every_command_of_the_house_is_here() -> None:
         "prune_decisions", "rebuild_traffic", "rebuild_usage", "remove_second_factor", "renew_client_id",
         "resend_invalidations", "revoke_access_key", "revoke_api_key", "revoke_write_token", "seed_demo",
         "simulate_app", "simulate_history", "simulate_installation", "simulate_traffic",
+        "watch_limits",
     ]  # fmt: skip
 
 
