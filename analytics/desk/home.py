@@ -93,12 +93,8 @@ class Asked:
 
 
 WAYS: Final = (
-    Way("Find a customer or a key", "search", "desk:find", "keys.view_apikey"),
     Way("Why was this refused?", "help", "desk:why", "keys.view_decision"),
-    Way("Requests", "list_alt", "desk:requests", "analytics.view_environment"),
     Way("Issue a key", "key", "admin:keys_apikey_add", "keys.add_apikey"),
-    Way("Revoke a leaked key", "key_off", "desk:find", "keys.change_apikey"),
-    Way("Grant extra quota", "add_circle", "desk:quota", "keys.change_apikey"),
     Way("Who changed what?", "history", "admin:accounts_auditentry_changelist", "accounts.view_auditentry"),
 )
 PARTS: Final = {

@@ -15,7 +15,6 @@ from keys.desk.subjects import ADJUST, page_url
 from keys.desk.usage_bar import bar_of
 from keys.history import calls_of_key
 from keys.models import ApiKey
-from keys.quotas import quotas_of_keys
 
 
 def key_actions(request: HttpRequest, api_key: ApiKey, acts: list[ActionLink]) -> list[ActionLink]:
@@ -35,7 +34,7 @@ def key_page(request: HttpRequest, api_key: ApiKey, acts: list[ActionLink]) -> d
     account = api_key.account
     return {
         "api_key": api_key,
-        "bar": bar_of(quotas_of_keys, api_key),
+        "bar": bar_of(api_key),
         "actions": key_actions(request, api_key, acts),
         "related": _related(request, api_key),
         "recent": last_calls(request, calls_of_key, account, api_key.pk),

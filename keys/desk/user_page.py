@@ -15,7 +15,6 @@ from keys.desk.subjects import ADJUST, page_url
 from keys.desk.usage_bar import bar_of
 from keys.history import calls_of_user
 from keys.models import ApiKey
-from keys.quotas import quotas_of_users
 
 KEYS_SHOWN: Final = 20
 
@@ -46,7 +45,7 @@ def user_page(request: HttpRequest, user: User, acts: list[ActionLink]) -> dict[
         keys = list(rows.select_related("plan").prefetch_related("secrets").order_by("-id")[: KEYS_SHOWN + 1])
     return {
         "user_shown": user,
-        "bar": bar_of(quotas_of_users, user),
+        "bar": bar_of(user),
         "actions": user_actions(request, user, acts),
         "related": _related(request, user),
         "api_keys": keys[:KEYS_SHOWN],

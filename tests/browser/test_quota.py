@@ -1,4 +1,4 @@
-"""Quota work as staff do it: in at most three clicks from home to the page, then previewed and confirmed."""
+"""Quota work as staff do it: found, previewed and confirmed in at most three clicks from the home page."""
 
 import httpx
 import pytest
@@ -8,10 +8,12 @@ from playwright.sync_api import Page
 from accounts.models import Staff, User
 from keys.ledger.drain import drain_all
 from plans.models import Subscription
-from tests.browser.browsing import browsing, faults, log_in, photograph
+from tests.browser.browsing import FIND, at_the_desk, browsing, faults, log_in, photograph
 from tests.cast import IssuedKey, Tenant
 from tests.keys.adjustments import grant
 from tests.live_server import LiveServer
+
+pytestmark = pytest.mark.guide
 
 
 def _spend(server: LiveServer, tenant: Tenant, key: IssuedKey, cost: int) -> bool:
@@ -19,34 +21,25 @@ def _spend(server: LiveServer, tenant: Tenant, key: IssuedKey, cost: int) -> boo
     return bool(httpx.post(f"{server.url}/v1/validate", headers=tenant.headers, json=body).json()["success"])
 
 
-def _find_uma(page: Page) -> None:
-    """One click on Find, one on the user; typing does not count."""
-    page.click("nav >> text=Find")
-    page.fill("#text", "uma@example.com")
-    page.press("#text", "Enter")
-    page.click("a:text-is('Uma')")
-
-
 def _done(page: Page) -> str:
     page.wait_for_load_state()
     return page.inner_text("body").replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
-def test_extra_quota_is_granted_from_the_third_click_on(server: LiveServer, alice: Tenant, staff: Staff) -> None:
+def test_extra_quota_is_granted_after_a_preview(server: LiveServer, alice: Tenant, staff: Staff) -> None:
     user = alice.user(alice.plan(5000), email="uma@example.com")
     key = alice.key(user=user)
     assert _spend(server, alice, key, 5000)
-    with browsing(server) as page:
-        log_in(page)
-        _find_uma(page)
-        page.click("text=Adjust quota")
-        page.wait_for_selector("#grant")
+    with at_the_desk(server) as (page, hand):
+        hand.type(FIND, "uma@example.com")
+        hand.click("Adjust quota")
         assert "5 000 of 5 000 used: blocked until" in _done(page)
         page.fill("[name=grant-units]", "3000")
         page.fill("[name=grant-reason]", "Launch week")
-        page.click("text=Preview the grant")
+        hand.click("Preview the grant", role="button")
         page.wait_for_selector("[name=confirm]")
         assert "5 000 of 8 000 used: 3 000 left until" in _done(page)
+        hand.clicks += 1
         page.click("[name=confirm]")
         page.wait_for_selector("text=Adjustments so far")
         assert "3 000 extra units granted." in _done(page)
@@ -59,16 +52,15 @@ def test_a_users_plan_is_raised_after_a_preview(server: LiveServer, alice: Tenan
     user, large = alice.user(alice.plan(10), email="uma@example.com"), alice.plan(20, name="Platinum")
     key = alice.key(user=user)
     assert _spend(server, alice, key, 10)
-    with browsing(server) as page:
-        log_in(page)
-        _find_uma(page)
-        page.click("text=Change the plan")
+    with at_the_desk(server) as (page, hand):
+        hand.type(FIND, "uma@example.com")
+        hand.click("Change the plan")
         page.select_option("[name=plan]", label="Platinum (20 a month)")
-        page.click("button:has-text('Preview')")
+        hand.click("Preview", role="button")
         page.wait_for_selector("button:has-text('Change the plan')")
         assert "10 of 20 used: 10 left until" in _done(page)
         photograph(page, "plan-preview")
-        page.click("button:has-text('Change the plan')")
+        hand.click("Change the plan", role="button")
         page.wait_for_url("**/admin/accounts/user/*/change/")
     assert Subscription.objects.get(user=user).plan == large
     assert _spend(server, alice, key, 10)
