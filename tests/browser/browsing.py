@@ -67,9 +67,10 @@ class Hand:
     def __init__(self, page: Page) -> None:
         self._page, self.clicks = page, 0
 
-    def click(self, name: str, *, role: str = "link") -> None:
+    def click(self, name: str, *, role: str = "link", within: str = "body") -> None:
         self.clicks += 1
-        self._page.get_by_role(role, name=name).click()  # type: ignore[arg-type]  # one of its many literals
+        place = self._page.locator(within)
+        place.get_by_role(role, name=name).click()  # type: ignore[arg-type]  # one of its many literals
         self._page.wait_for_load_state()
 
     def type(self, label: str, text: str) -> None:

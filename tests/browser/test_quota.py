@@ -32,7 +32,7 @@ def test_extra_quota_is_granted_after_a_preview(server: LiveServer, alice: Tenan
     assert _spend(server, alice, key, 5000)
     with at_the_desk(server) as (page, hand):
         hand.type(FIND, "uma@example.com")
-        hand.click("Adjust quota")
+        hand.click("Adjust quota", within="li:has-text('uma@example.com')")
         assert "5 000 of 5 000 used: blocked until" in _done(page)
         page.fill("[name=grant-units]", "3000")
         page.fill("[name=grant-reason]", "Launch week")
@@ -54,7 +54,7 @@ def test_a_users_plan_is_raised_after_a_preview(server: LiveServer, alice: Tenan
     assert _spend(server, alice, key, 10)
     with at_the_desk(server) as (page, hand):
         hand.type(FIND, "uma@example.com")
-        hand.click("Change the plan")
+        hand.click("Change the plan", within="li:has-text('uma@example.com')")
         page.select_option("[name=plan]", label="Platinum (20 a month)")
         hand.click("Preview", role="button")
         page.wait_for_selector("button:has-text('Change the plan')")
