@@ -2,11 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test torture bench bench-ingest bench-reads bench-admin bench-rollup clones lint format
+.PHONY: help run test screenshots torture bench bench-ingest bench-reads bench-admin bench-rollup clones lint format
 
 help:
 	@echo "make run      start Limitly at http://127.0.0.1:8000 (HOST and PORT are honoured)"
 	@echo "make test     run the whole test suite on throwaway stores (ARGS='-k name' narrows it)"
+	@echo "make screenshots   make the pictures of docs/staff-guide.md anew (needs chromium)"
 	@echo "make torture  the races and faults for five minutes each"
 	@echo "make bench    POST /v1/validate beside its peers (needs wrk; ARGS='--seconds 5')"
 	@echo "make bench-reads   traffic and request logs read, of a million and of ten million (ARGS='--logs 100000')"
@@ -22,6 +23,9 @@ run: .venv/.for-run
 
 test: .venv/.for-test tests/sdks/.venv/.ready tests/browser/node_modules/.ready
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+screenshots: .venv/.for-test tests/browser/node_modules/.ready
+	@LIMITLY_REQUIRE_BROWSER=1 LIMITLY_PHOTOGRAPHS=docs/images exec .venv/bin/python -m pytest -n 0 -q -m guide
 
 torture: .venv/.for-test
 	@LIMITLY_TORTURE_SECONDS=300 exec .venv/bin/python -m pytest -m torture -n 0 -s

@@ -48,6 +48,8 @@ else:
 # Lists are counted up to here: staff filter or search long before they turn a hundred pages.
 COUNT_MAX = 10_000
 VEIL = "•••"
+# So many users can be chosen to be moved; more are moved plan by plan.
+MOVED_AT_ONCE = 500
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -336,7 +338,7 @@ class UserAdmin(UsageColumn, ServiceDesk):
     list_filter = ("is_disabled", AccountFilter)
     search_fields = ("name__istartswith", "email__istartswith")
     personal_fields = ("name", "email")
-    actions = ("delete_users",)
+    actions = ("move_to_plan", "delete_users")
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -349,6 +351,12 @@ class UserAdmin(UsageColumn, ServiceDesk):
     def plan(self, user: User) -> str:
         subscription = getattr(user, "subscription", None)
         return str(subscription.plan or "") if subscription else ""
+
+    @admin.action(description="Move selected users to a plan…", permissions=["change"])
+    def move_to_plan(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
+        """Leads to the page that previews it."""
+        chosen = ",".join(str(pk) for pk in queryset.order_by("pk").values_list("pk", flat=True)[: MOVED_AT_ONCE + 1])
+        return HttpResponseRedirect(f"{reverse('desk:move')}?{urlencode({'users': chosen})}")
 
     @admin.action(description="Delete selected users (their keys stop at once)", permissions=["change"])
     @asks_once("These users are deleted for good, and all their keys stop at once; their history stays.")

@@ -14,7 +14,7 @@ SEE_PERSONAL_DATA: Final = "accounts.see_personal_data"
 # What only an administrator sees or touches: who may log in here, and as what.
 STAFF_MODELS: Final = frozenset({"staff", "group"})
 # What support works with every day; the rest it may read.
-SUPPORTED: Final = frozenset({"user", "subscription", "apikey"})
+SUPPORTED: Final = frozenset({"user", "subscription", "apikey", "adjustment"})
 
 
 class Role(StrEnum):

@@ -177,6 +177,29 @@ class UsageHourAdmin(AccountFirstDesk):
     ordering = ("-hour", "-id")
 
 
+@admin.register(models.Adjustment)
+class AdjustmentAdmin(AccountFirstDesk):
+    list_display = ("at", "kind", "amount", "subject_kind", "subject_id", "reason", "actor_name", "start", "end")
+    list_filter = (AccountFilter, "kind")
+
+
+@admin.register(models.NearLimit)
+class NearLimitAdmin(ReadOnlyDesk):
+    """As of the last look, those who used most of theirs first."""
+
+    list_display = ("percent", "subject_kind", "subject_id", "account", "used", "limit", "window_end")
+    list_select_related = ("account",)
+    list_filter = (AccountFilter, "subject_kind")
+    ordering = ("-percent", "pk")
+
+
+@admin.register(models.CallCount)
+class CallCountAdmin(AccountFirstDesk):
+    list_display = ("start", "grain", "calls_allowed", "calls_denied")
+    list_filter = (AccountFilter, "grain")
+    ordering = ("-start",)
+
+
 @admin.register(models.StreamPosition)
 class StreamPositionAdmin(ReadOnlyDesk):
     list_display = ("bucket", "last_id")

@@ -1,7 +1,8 @@
 """How an event stands in a bucket's stream, and which row of the ledger it becomes.
 
 decide.lua writes it as one line of words, in the order of RECORD: a stream of millions of events lives in Redis's
-memory (about 90 bytes each), and a drain reads thousands a second.
+memory (about 90 bytes each), and a drain reads thousands a second. adjust.lua writes an adjustment beside them, under
+another field, with who made it and why.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from accounts.secrets import Bucket
-from keys.models import Outcome
+from keys.models import AdjustmentKind, Outcome
 from keys.subjects import Subject
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +34,11 @@ RECORD: Final = (
     "ip",
     "endpoint",
 )
+# An adjustment's words, and the two fields that are free text.
+ADJUSTMENT_FIELD: Final = "a"
+ADJUSTMENT_RECORD: Final = ("account_id", "subject", "window", "kind", "amount", "plan_id", "request", "actor_kind")
+ACTOR_FIELD: Final = "by"
+REASON_FIELD: Final = "why"
 _OUTCOMES: Final = {str(outcome.value): outcome for outcome in Outcome}
 
 
@@ -109,6 +115,11 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     def is_allowed(self) -> bool:
         return self.outcome is Outcome.ALLOWED
 
+    @property
+    def units(self) -> int:
+        """What its window's counter was changed by."""
+        return self.cost if self.is_allowed else 0
+
     @classmethod
     def parse(cls, bucket: Bucket, stream_id: str, fields: Mapping[str, str]) -> "Event":
         """Of the stream's own words. Errors: KeyError, ValueError when it is none that decide.lua wrote."""
@@ -131,6 +142,53 @@ class Event(msgspec.Struct, frozen=True, gc=False):
             endpoint,
             None if ip == "-" else ip,
         )
+
+
+class AdjustmentEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event with an amount and a reason; `units` is what its window's counter was changed by, below zero."""
+
+    bucket: Bucket
+    stream_id: StreamId
+    at: datetime
+    account_id: int
+    spent: Spent
+    kind: AdjustmentKind
+    units: int
+    plan_id: int | None
+    request_id: UUID
+    actor_kind: str
+    actor_name: str
+    reason: str
+
+    @property
+    def id(self) -> UUID:
+        return decision_id(self.bucket, self.stream_id)
+
+    @classmethod
+    def parse(cls, bucket: Bucket, stream_id: str, fields: Mapping[str, str]) -> "AdjustmentEvent":
+        """Errors: KeyError, ValueError when it is none that adjust.lua wrote."""
+        account, subject, window, kind, amount, plan, request, actor_kind = fields[ADJUSTMENT_FIELD].split(" ")
+        place = StreamId.parse(stream_id)
+        return cls(
+            bucket,
+            place,
+            from_ms(place.ms),
+            int(account),
+            _spent(subject, window),
+            AdjustmentKind(kind),
+            int(amount),
+            int(plan) or None,
+            UUID(request),
+            actor_kind,
+            fields[ACTOR_FIELD],
+            fields[REASON_FIELD],
+        )
+
+
+def parse_entry(bucket: Bucket, stream_id: str, fields: Mapping[str, str]) -> Event | AdjustmentEvent:
+    """Whichever it is. Errors: KeyError, ValueError when it is neither."""
+    kind = AdjustmentEvent if ADJUSTMENT_FIELD in fields else Event
+    return kind.parse(bucket, stream_id, fields)
 
 
 @lru_cache(maxsize=16_384)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Upper
 
+from accounts.actors import ActorKind
 from accounts.models import NAME_LENGTH, Account, Deletable, User
 from accounts.secrets import BUCKETS
 from plans.models import Plan
@@ -39,6 +40,13 @@ class Outcome(IntEnum):
     KEY_DISABLED = 3
     KEY_EXPIRED = 4
     USER_DISABLED = 5
+
+
+class AdjustmentKind(models.TextChoices):
+    """How staff change what is left of a window. The values are stored, and stand in the stream."""
+
+    GRANT = "grant", "extra units granted"
+    RESET = "reset", "use reset"
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -74,6 +82,11 @@ class ApiKey(Deletable):
             models.Index(fields=["account", "-id"], condition=Q(deleted_at=None), name="api_key_live"),
             models.Index(fields=["public_id"], name="api_key_public_id"),  # staff search beyond one account
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="api_key_by_name"),
+            models.Index(
+                fields=["expires_at", "account"],
+                condition=Q(deleted_at=None, status="active", expires_at__isnull=False),
+                name="api_key_expiring",
+            ),
             models.Index(fields=["-id"], condition=Q(deleted_at=None), name="api_key_newest"),
             models.Index(
                 fields=["account", "-id"], condition=Q(deleted_at=None, status="inactive"), name="api_key_inactive"
@@ -143,6 +156,42 @@ class Decision(models.Model):
         return f"{self.method} {self.endpoint}: {Outcome(self.outcome).name.lower()}"
 
 
+class Adjustment(models.Model):
+    """An event with an amount and a reason: a window was reset, or more was granted for it. Kept for good.
+
+    The id is made as a decision's is, so that no event can be in it twice. Names no rows by foreign key.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    at = models.DateTimeField()
+    account_id = models.BigIntegerField()
+    subject_kind = models.CharField(max_length=2, choices=SubjectKind)
+    subject_id = models.BigIntegerField()
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    kind = models.CharField(max_length=5, choices=AdjustmentKind)
+    amount = models.BigIntegerField(help_text="What the window's use was changed by: below zero.")
+    plan_id = models.BigIntegerField(null=True)
+    actor_kind = models.CharField(max_length=10, choices=ActorKind.choices())
+    actor_name = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500)
+    request_id = models.UUIDField(help_text="Names the wish: carried out once, however often it was sent.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__lt=0), name="adjustment_below_zero"),
+            models.CheckConstraint(condition=Q(kind__in=AdjustmentKind.values), name="adjustment_kind"),
+            models.CheckConstraint(condition=Q(start__lt=models.F("end")), name="adjustment_forward"),
+        ]
+        indexes = [
+            models.Index(fields=["account_id", "subject_kind", "subject_id", "end"], name="adjustment_of_subject")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.amount}"
+
+
 class Tally(models.Model):
     """Sums over events, the columns that windows and hours share."""
 
@@ -156,7 +205,10 @@ class Tally(models.Model):
 
 
 class UsageWindow(Tally):
-    """What one key spent in one window of one subject; a subject's use is the sum over its keys. Kept for good."""
+    """What one key spent in one window of one subject; a subject's use is the sum over its keys. Kept for good.
+
+    Key 0 is no key: in its row stands what staff adjusted.
+    """
 
     account_id = models.BigIntegerField()
     subject_kind = models.CharField(max_length=2, choices=SubjectKind)
@@ -202,6 +254,65 @@ class UsageHour(Tally):
 
     def __str__(self) -> str:
         return f"key {self.key_id} {self.hour:%Y-%m-%d %H}h"
+
+
+class CallCount(models.Model):
+    """Calls of one account (0 = of all in its bucket) in one minute or quarter hour (keys.ledger.calls).
+
+    Minutes are kept for two days, quarter hours for good.
+    """
+
+    account_id = models.BigIntegerField()
+    grain = models.PositiveSmallIntegerField(choices=[(1, "minute"), (15, "quarter hour")])
+    start = models.DateTimeField()
+    bucket = models.PositiveSmallIntegerField()
+    calls_allowed = models.BigIntegerField()
+    calls_denied = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account_id", "grain", "start", "bucket"], name="call_count_unique")
+        ]
+        indexes = [models.Index(fields=["start"], condition=Q(grain=1), name="call_count_oldest_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.calls_allowed} allowed, {self.calls_denied} denied from {self.start:%Y-%m-%d %H:%M}"
+
+
+class NearLimit(models.Model):
+    """A user, or a key with a plan of its own, that had used nine tenths of its window when it was looked at."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
+    subject_kind = models.CharField(max_length=2, choices=SubjectKind)
+    subject_id = models.BigIntegerField()
+    window_end = models.DateTimeField()
+    used = models.BigIntegerField()
+    limit = models.BigIntegerField()
+    percent = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "subject_kind", "subject_id"], name="near_limit_unique")
+        ]
+        indexes = [
+            models.Index(fields=["account", "-percent"], name="near_limit_of_account"),
+            models.Index(fields=["-percent"], name="near_limit_most"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind}{self.subject_id}: {self.used} of {self.limit}"
+
+
+class LimitWatch(models.Model):
+    """When an account's windows were last looked through, and how many subjects were near (or over) their limit."""
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="+", primary_key=True)
+    looked_at = models.DateTimeField()
+    near = models.PositiveIntegerField(help_text="Those over it included.")
+    over = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.near} near their limit at {self.looked_at:%Y-%m-%d %H:%M}"
 
 
 class StreamPosition(models.Model):

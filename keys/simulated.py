@@ -13,6 +13,8 @@ from django.db import connection, transaction
 from accounts import services as accounts
 from accounts.actors import Actor
 from accounts.models import User
+from accounts.secrets import Bucket
+from keys.ledger.calls import rebuild_calls
 from keys.partitions import DECISIONS
 from plans import services as plans
 from plans.models import Plan
@@ -136,6 +138,9 @@ def write_decisions(of: Installation, *, number: int, days: list[datetime], prog
         }  # fmt: skip
         _run(DECISIONS_OF_A_DAY, told)
         progress(1)
+    if keys and days:
+        with transaction.atomic(), connection.cursor() as cursor:
+            rebuild_calls(cursor, Bucket(of.buckets[0]), since=min(days), minutes_since=max(days))
 
 
 def write_changes(of: Installation, *, number: int, now: datetime, progress: Progress) -> None:

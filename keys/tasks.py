@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from keys import invalidation
-from keys.ledger import drain, retention
+from keys.ledger import drain, limits, retention
 from keys.partitions import DECISIONS
 
 DRAIN_FOR_S = 5.0
@@ -28,3 +28,8 @@ def make_partitions() -> int:
 @shared_task(name="keys.tasks.prune_decisions")
 def prune_decisions() -> int:
     return len(retention.prune_decisions(timezone.now()))
+
+
+@shared_task(name="keys.tasks.watch_limits")
+def watch_limits() -> int:
+    return limits.watch_limits(timezone.now())

@@ -16,19 +16,27 @@ from plans.models import UNLIMITED, Plan, Subscription
 from plans.windows import Period, Window, window_at
 
 CALLS = F("calls_allowed") + F("calls_denied")
-UNITS = F("units_allowed") + F("units_adjusted")
+# What a plan's subjects spent. Adjustments change what one of them may still spend, not what all of them did.
+UNITS = F("units_allowed")
 # Windows asked for in one statement.
 SUBJECTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The window that decides of a key or a user. Without a plan it is the calendar month, without limit."""
+    """The window that decides of a key or a user. Without a plan it is the calendar month, without limit.
+
+    `net` is what was spent less what staff granted or reset: below zero where more was granted than spent.
+    """
 
     subject: Subject
     plan: Plan | None
     window: Window
-    used: int
+    net: int
+
+    @property
+    def used(self) -> int:
+        return max(0, self.net)
 
     @property
     def limit(self) -> int:
@@ -40,7 +48,7 @@ class Quota:
 
     @property
     def remaining(self) -> int:
-        return UNLIMITED if self.is_unlimited else max(0, self.limit - self.used)
+        return UNLIMITED if self.is_unlimited else max(0, self.limit - self.net)
 
     @property
     def percentage_used(self) -> float:
@@ -92,6 +100,10 @@ def percentage(used: int, limit: int) -> float:
     if limit <= 0:
         return 0.0 if limit < 0 or not used else 100.0
     return round(100 * used / limit, 2)
+
+
+def quota_of(of: ApiKey | User, *, now: datetime) -> Quota:
+    return quota_of_key(of, now=now) if isinstance(of, ApiKey) else quota_of_user(of, now=now)
 
 
 def quota_of_key(api_key: ApiKey, *, now: datetime) -> Quota:

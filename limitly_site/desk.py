@@ -35,6 +35,7 @@ NAVIGATION = [
         _link("Users", "group", "accounts_user_changelist"),
         _link("API keys", "key", "keys_apikey_changelist"),
         _link("Access keys", "passkey", "accounts_accesskey_changelist"),
+        _link("Near their limit", "speed", "keys_nearlimit_changelist"),
     ),
     _lists(
         "Plans",
@@ -64,7 +65,9 @@ NAVIGATION = [
         "Ledger",
         _link("Decisions", "receipt_long", "keys_decision_changelist"),
         _link("Usage windows", "date_range", "keys_usagewindow_changelist"),
+        _link("Adjustments", "tune", "keys_adjustment_changelist"),
         _link("Usage by the hour", "schedule", "keys_usagehour_changelist"),
+        _link("Calls by the minute", "timer", "keys_callcount_changelist"),
         _link("Stream positions", "conversion_path", "keys_streamposition_changelist"),
         _link("Pending invalidations", "sync_problem", "keys_pendinginvalidation_changelist"),
         _link("Dead events", "report", "keys_deadevent_changelist"),
@@ -78,6 +81,7 @@ NAVIGATION = [
     ),
 ]
 UNFOLD = {
+    "DASHBOARD_CALLBACK": "analytics.desk.home.home",
     "SITE_TITLE": "Limitly",
     "SITE_HEADER": "Limitly",
     "SITE_SUBHEADER": "Plans, keys, exact quotas",

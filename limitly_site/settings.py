@@ -254,6 +254,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 600},
     },
+    "watch_limits": {"task": "keys.tasks.watch_limits", "schedule": 60.0, "options": {"expires": 60}},
     "ingest_reports": {"task": "analytics.tasks.ingest_reports", "schedule": 1.0, "options": {"expires": 5}},
     "make_partitions_of_analytics": {
         "task": "analytics.tasks.make_partitions",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations  # ModelForm and ModelAdmin take no parameters at run time
 
+from copy import copy
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from accounts.admin import AccountFilter, Desk, ServiceDesk, staff_of
 from accounts.desk.acts import asks_once
+from keys.desk.edit_plan import SEEN, edit_preview, needs_preview
 from keys.desk.plan_page import plan_page
 from keys.services import PlanInUse, delete_plan
 from plans import services
@@ -37,6 +41,30 @@ class PlanAdmin(ServiceDesk):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).filter(deleted_at=None)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        may_move = obj and request.user.has_perm("plans.change_subscription")
+        return (*super().get_fields(request, obj), *(("users",) if may_move else ()))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("account", "users") if obj else ()
+
+    @admin.display(description="users")
+    def users(self, plan: Plan) -> str:
+        return format_html('<a href="{}?source={}">Move its users to another plan</a>', reverse("desk:move"), plan.pk)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Asks once before a plan is saved that would refuse more than it did."""
+        plan = self.get_object(request, object_id) if object_id and request.method == "POST" else None
+        if plan and SEEN not in request.POST and self.has_change_permission(request, plan):
+            form = self.get_form(request, plan, change=True)(request.POST, instance=copy(plan))
+            if form.is_valid():
+                given = form.cleaned_data["max_requests"], form.cleaned_data["request_period"]
+                if needs_preview(plan, limit=given[0], period=given[1]):
+                    return edit_preview(request, plan, limit=given[0], period=given[1])
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     @admin.action(description="Delete selected plans (those that nobody holds)", permissions=["change"])
     @asks_once("Those of these plans that nobody holds are deleted for good.")

@@ -1,5 +1,6 @@
 """What can be done with plans and with the plan a user is on."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypedDict, Unpack
 
@@ -92,10 +93,29 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
     announce(user.account.bucket, user_name(user.account_id, user.pk))
 
 
+def move_users(users: Iterable[User], *, by: Actor, source: Plan | None, target: Plan) -> int:
+    """Each in a transaction of its own, so that it can be stopped anywhere and begun again; how many were moved.
+
+    With a source, one who has left it meanwhile stays where it is. Errors: NotFoundError when the target is deleted.
+    """
+    return sum(_move(user, by=by, source=source, target=target) for user in users)
+
+
 def refuse_deleted_plan(plan: Plan | None) -> None:
     """To be called in the transaction that gives the plan to somebody. Errors: NotFoundError."""
     if plan is not None and not plan.is_live_until_commit():
         raise NotFoundError("plan_id", "plan")
+
+
+@transaction.atomic
+def _move(user: User, *, by: Actor, source: Plan | None, target: Plan) -> bool:
+    if User.objects.live().select_for_update(no_key=True).filter(pk=user.pk).first() is None:
+        return False
+    present = Subscription.objects.filter(user=user).values_list("plan_id", flat=True).first()
+    if present == target.pk or (source is not None and present != source.pk):
+        return False
+    subscribe(user, by=by, plan=target)
+    return True
 
 
 def _split(fields: UserAndSubscriptionFields) -> tuple[UserFields, SubscriptionFields]:

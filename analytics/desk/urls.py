@@ -14,6 +14,9 @@ from analytics.desk.app_tabs import consumers_page, endpoints_page, performance_
 from analytics.desk.find import find_page
 from analytics.desk.request_page import request_page
 from analytics.desk.requests import export_page, requests_page
+from keys.desk.adjust import adjust_page
+from keys.desk.change_plan import change_plan_page
+from keys.desk.move import move_page
 from keys.desk.why import why_page
 
 app_name = "desk"
@@ -29,6 +32,9 @@ urlpatterns = [
     _page("requests/", requests_page, "requests"),
     _page("requests/export/", export_page, "export-requests"),
     _page("requests/<int:app_id>/<uuid:uuid>/", request_page, "request"),
+    _page("quota/<str:kind>/<int:pk>/", adjust_page, "adjust"),
+    _page("plan/<str:kind>/<int:pk>/", change_plan_page, "change_plan"),
+    _page("move-users/", move_page, "move"),
     _page("apps/", apps_page, "apps"),
     _page("apps/<int:app_id>/traffic/", traffic_page, "app_traffic"),
     _page("apps/<int:app_id>/endpoints/", endpoints_page, "app_endpoints"),

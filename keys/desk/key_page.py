@@ -11,10 +11,10 @@ from keys.daily import calls_of_key_by_day
 from keys.desk.decisions import calls_chart, last_calls
 from keys.desk.key_acts import why_url
 from keys.desk.related import RelatedLink, changes_of, linked, listed, shown_to
+from keys.desk.subjects import ADJUST, page_url
 from keys.desk.usage_bar import bar_of
 from keys.history import calls_of_key
 from keys.models import ApiKey
-from keys.quotas import quotas_of_keys
 
 
 def key_actions(request: HttpRequest, api_key: ApiKey, acts: list[ActionLink]) -> list[ActionLink]:
@@ -23,6 +23,9 @@ def key_actions(request: HttpRequest, api_key: ApiKey, acts: list[ActionLink]) -
     if request.user.has_perm("keys.change_apikey"):
         regenerate = reverse("admin:keys_apikey_regenerate", args=[api_key.pk])
         actions.append(ActionLink("Replace its secret", regenerate, "autorenew"))
+        actions.append(ActionLink("Change its plan", page_url("change_plan", api_key), "sell"))
+    if request.user.has_perm(ADJUST):
+        actions.append(ActionLink("Adjust quota", page_url("adjust", api_key), "tune"))
     return [*actions, *acts]
 
 
@@ -31,7 +34,7 @@ def key_page(request: HttpRequest, api_key: ApiKey, acts: list[ActionLink]) -> d
     account = api_key.account
     return {
         "api_key": api_key,
-        "bar": bar_of(quotas_of_keys, api_key),
+        "bar": bar_of(api_key),
         "actions": key_actions(request, api_key, acts),
         "related": _related(request, api_key),
         "recent": last_calls(request, calls_of_key, account, api_key.pk),

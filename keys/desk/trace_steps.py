@@ -177,7 +177,7 @@ def _of_the_quota(trace: Trace, cost: int) -> Step:
     decision = trace.decision
     if decision is None or decision.quota is None:
         return step
-    used = decision.quota.used - (cost if decision.verdict is Verdict.ALLOWED else 0)
+    used = decision.quota.net - (cost if decision.verdict is Verdict.ALLOWED else 0)
     limit = _limit(decision.quota.limit)
     compared = f"{shown(used)} + {shown(cost)} = {shown(used + cost)} of {limit}"
     step.facts.append(("Used + cost", compared))

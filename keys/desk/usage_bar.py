@@ -13,7 +13,10 @@ from django.template.loader import render_to_string
 from redis.exceptions import RedisError
 
 from accounts.desk.charts import shown
+from accounts.models import User
 from keys.ledger.reading import redis_now
+from keys.models import ApiKey
+from keys.standing import Standing, standing_of
 from keys.usage import Quota
 
 if TYPE_CHECKING:
@@ -25,30 +28,41 @@ NEAR = 80  # per cent
 
 @dataclass(frozen=True, slots=True)
 class UsageBar:
+    """`granted` units may be used besides the limit; where that is not known, what was used is less by them."""
+
     quota: Quota
+    granted: int = 0
 
     @property
     def text(self) -> str:
-        return f"{shown(self.quota.used)} / {'no limit' if self.quota.is_unlimited else shown(self.quota.limit)}"
+        if self.quota.is_unlimited:
+            return f"{shown(self._standing.spent)} / no limit"
+        granted = f", {shown(self.granted)} of them granted" if self.granted else ""
+        return f"{shown(self._standing.spent)} / {shown(self._standing.allowance)}{granted}"
 
     @property
     def percentage(self) -> int:
         """What the bar shows: never beyond its end."""
-        return int(min(100, self.quota.percentage_used)) if self.quota.limit else 100
+        return int(min(100, self._standing.percentage)) if self._standing.allowance else 100
 
     @property
     def state(self) -> str:
         if self.quota.is_unlimited:
             return ""
-        if self.quota.used >= self.quota.limit:
+        if self._standing.is_used_up:
             return "used up"
         return "nearly used up" if self.percentage >= NEAR else ""
 
+    @property
+    def _standing(self) -> Standing:
+        return Standing(self.quota, self.granted)
 
-def bar_of(quotas_of: Callable[..., dict[int, Quota]], row: Any) -> UsageBar | None:
+
+def bar_of(row: ApiKey | User) -> UsageBar | None:
     """None when Redis does not answer."""
     try:
-        return UsageBar(quotas_of([row], now=redis_now())[row.pk])
+        standing = standing_of(row, now=redis_now())
+        return UsageBar(standing.quota, standing.granted)
     except RedisError:
         return None
 

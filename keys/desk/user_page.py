@@ -11,10 +11,10 @@ from accounts.models import User
 from keys.daily import calls_of_user_by_day
 from keys.desk.decisions import calls_chart, last_calls
 from keys.desk.related import RelatedLink, changes_of, linked, listed, shown_to
+from keys.desk.subjects import ADJUST, page_url
 from keys.desk.usage_bar import bar_of
 from keys.history import calls_of_user
 from keys.models import ApiKey
-from keys.quotas import quotas_of_users
 
 KEYS_SHOWN: Final = 20
 
@@ -30,6 +30,10 @@ def user_actions(request: HttpRequest, user: User, acts: list[ActionLink]) -> li
     actions = []
     if request.user.has_perm("keys.add_apikey"):
         actions.append(ActionLink("Issue a key for this user", issue_url(user), "add"))
+    if request.user.has_perm(ADJUST):
+        actions.append(ActionLink("Adjust quota", page_url("adjust", user), "tune"))
+    if request.user.has_perm("plans.change_subscription"):
+        actions.append(ActionLink("Change the plan", page_url("change_plan", user), "sell"))
     return [*actions, *acts]
 
 
@@ -41,7 +45,7 @@ def user_page(request: HttpRequest, user: User, acts: list[ActionLink]) -> dict[
         keys = list(rows.select_related("plan").prefetch_related("secrets").order_by("-id")[: KEYS_SHOWN + 1])
     return {
         "user_shown": user,
-        "bar": bar_of(quotas_of_users, user),
+        "bar": bar_of(user),
         "actions": user_actions(request, user, acts),
         "related": _related(request, user),
         "api_keys": keys[:KEYS_SHOWN],

@@ -11,8 +11,9 @@ import psycopg
 from django.db import DatabaseError, connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
-from keys.events import Event, StreamId, stream_name
+from keys.events import AdjustmentEvent, Event, StreamId, parse_entry, stream_name
 from keys.ledger import writing
+from keys.ledger.calls import add_calls, tally_calls
 from keys.models import DeadEvent, StreamPosition
 from keys.partitions import DECISIONS
 from keys.redis import Entry, client
@@ -99,7 +100,7 @@ def _file(bucket: Bucket, entries: list[Entry]) -> None:
     """All of them, or halves of them, down to the one that is refused: that one goes to DeadEvent."""
     try:
         with transaction.atomic():
-            _write([Event.parse(bucket, stream_id, fields) for stream_id, fields in entries])
+            _write([parse_entry(bucket, stream_id, fields) for stream_id, fields in entries])
     except REFUSALS as refusal:
         _file_apart(bucket, entries, refusal)
     except DatabaseError as wrapped:
@@ -120,12 +121,16 @@ def _file_apart(bucket: Bucket, entries: list[Entry], refusal: Exception) -> Non
     DeadEvent.objects.create(bucket=bucket, stream_id=stream_id, fields=legible, reason=str(refusal)[:1000])
 
 
-def _write(events: list[Event]) -> None:
+def _write(events: list[Event | AdjustmentEvent]) -> None:
+    decisions = [event for event in events if isinstance(event, Event)]
+    adjustments = [event for event in events if isinstance(event, AdjustmentEvent)]
     lacking = DECISIONS.lacking(events[0].at, events[-1].at)
     if lacking:
         raise LacksPartition(lacking)
     with connection.cursor() as cursor:
-        writing.copy_decisions(cursor, events)
-        writing.add_to_windows(cursor, writing.tally_windows(events))
-        writing.add_to_hours(cursor, writing.tally_hours(events))
-        writing.touch_last_used(cursor, events)
+        writing.copy_decisions(cursor, decisions)
+        writing.add_to_windows(cursor, writing.tally_windows(decisions))
+        writing.add_to_hours(cursor, writing.tally_hours(decisions))
+        add_calls(cursor, tally_calls(events[0].bucket, decisions))
+        writing.touch_last_used(cursor, decisions)
+        writing.add_adjustments(cursor, adjustments)

@@ -4,6 +4,11 @@ A drain commits a bucket's decisions together with its position, one drain at a 
 was read lies whole before it, and nothing will ever be filed there later (DESIGN 5a, "Why ids never fall behind").
 """
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
 from django.db.models import Sum
 
 from accounts.models import Account
@@ -19,6 +24,18 @@ SELECT * FROM keys_decision
  WHERE (get_byte(uuid_send(id), 6) & 15) = %(bucket)s AND id > %(after)s AND id <= %(until)s
    AND at >= %(since)s AND at <= %(last)s
  ORDER BY id LIMIT %(limit)s
+"""
+# Of each bucket the first of those between; one look into the index for each.
+OLDEST = """
+SELECT min(first.at)
+  FROM unnest(%(buckets)s::int[], %(after)s::uuid[], %(until)s::uuid[],
+              %(since)s::timestamptz[], %(last)s::timestamptz[])
+       AS b (bucket, after, until, since, last)
+ CROSS JOIN LATERAL (
+       SELECT at FROM keys_decision AS d
+        WHERE (get_byte(uuid_send(d.id), 6) & 15) = b.bucket AND d.id > b.after AND d.id <= b.until
+          AND d.at >= b.since AND d.at <= b.last
+        ORDER BY d.id LIMIT 1) AS first
 """
 
 
@@ -39,6 +56,23 @@ def decisions_between(bucket: Bucket, after: StreamId, until: StreamId, *, at_mo
         "limit": at_most,
     }
     return list(Decision.objects.raw(BETWEEN, given))
+
+
+def oldest_beyond(places: Mapping[Bucket, tuple[StreamId, StreamId]]) -> datetime | None:
+    """When the first decision was made that lies beyond a bucket's first place, up to its second. One SELECT."""
+    if not places:
+        return None
+    given: dict[str, Any] = {
+        "buckets": list(places),
+        "after": [decision_id(bucket, after) for bucket, (after, _) in places.items()],
+        "until": [decision_id(bucket, until) for bucket, (_, until) in places.items()],
+        "since": [from_ms(after.ms) for after, _ in places.values()],
+        "last": [from_ms(until.ms) for _, until in places.values()],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST, given)
+        oldest: datetime | None = cursor.fetchone()[0]
+    return oldest
 
 
 def pruned_calls(bucket: Bucket, after: StreamId) -> int:

@@ -6,14 +6,25 @@ the position; the other way round it would be in neither (DESIGN 5a, read).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection, transaction
 
 from accounts.models import Account
 from accounts.secrets import Bucket
-from keys.events import FIELD, Event, StreamId, counter_name, from_ms, head_name, stream_name
+from keys.events import (
+    ADJUSTMENT_FIELD,
+    FIELD,
+    AdjustmentEvent,
+    Event,
+    StreamId,
+    counter_name,
+    from_ms,
+    head_name,
+    parse_entry,
+    stream_name,
+)
 from keys.models import StreamPosition, UsageWindow
 from keys.redis import Entry, client
 from keys.subjects import Subject
@@ -29,6 +40,7 @@ class Undrained:
 
     events: list[Event]
     lag_s: float | None = None
+    adjustments: list[AdjustmentEvent] = field(default_factory=list)
 
 
 @contextmanager
@@ -44,7 +56,7 @@ def beside_the_ledger(account: Account) -> Iterator[Undrained]:
         if len(entries) > UNDRAINED_MAX:
             yield Undrained([], _age_s(beyond))
         else:
-            yield Undrained([event for entry in beyond if (event := _event(bucket, account, entry))])
+            yield _undrained([event for entry in beyond if (event := _event(bucket, account, entry))])
 
 
 def redis_now() -> datetime:
@@ -72,12 +84,20 @@ def used_units(account: Account, subject: Subject, window: Window) -> int:
     return sum(allowed + adjusted for allowed, adjusted in rows)
 
 
-def _event(bucket: Bucket, account: Account, entry: Entry) -> Event | None:
+def _undrained(events: list[Event | AdjustmentEvent]) -> Undrained:
+    return Undrained(
+        [event for event in events if isinstance(event, Event)],
+        adjustments=[event for event in events if isinstance(event, AdjustmentEvent)],
+    )
+
+
+def _event(bucket: Bucket, account: Account, entry: Entry) -> Event | AdjustmentEvent | None:
     stream_id, fields = entry
-    if not fields.get(FIELD, "").startswith(f"{account.pk} "):
+    words = fields.get(FIELD) or fields.get(ADJUSTMENT_FIELD) or ""
+    if not words.startswith(f"{account.pk} "):
         return None
     try:
-        return Event.parse(bucket, stream_id, fields)
+        return parse_entry(bucket, stream_id, fields)
     except (KeyError, ValueError):
         return None  # it will go to DeadEvent
 

@@ -1,4 +1,4 @@
-"""Reckoning windows and hours anew from the decisions that bear them."""
+"""Reckoning windows and hours anew from the decisions and adjustments that bear them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,23 +7,24 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from accounts.secrets import BUCKETS, Bucket
-from keys.ledger.checking import OF_BUCKET, SUMS
+from keys.events import StreamId, from_ms
+from keys.ledger.calls import MINUTES_KEPT, rebuild_calls
+from keys.ledger.checking import OF_BUCKET, SUMS, WINDOWS_RECKONED
 from keys.models import StreamPosition
-from keys.partitions import DECISIONS
+from keys.partitions import DECISIONS, Span
 
 CLEAR = """
-UPDATE {table} SET units_allowed = 0, calls_allowed = 0, calls_denied = 0
+UPDATE {table} SET units_allowed = 0, units_adjusted = 0, calls_allowed = 0, calls_denied = 0
  WHERE {since} >= %(since)s AND {of_bucket}
 """
-SET = """DO UPDATE SET units_allowed = excluded.units_allowed, calls_allowed = excluded.calls_allowed,
-                      calls_denied = excluded.calls_denied"""
+SET = """DO UPDATE SET units_allowed = excluded.units_allowed, units_adjusted = excluded.units_adjusted,
+                      calls_allowed = excluded.calls_allowed, calls_denied = excluded.calls_denied"""
 WINDOWS = f"""
 INSERT INTO keys_usagewindow (account_id, subject_kind, subject_id, key_id, start, "end",
-                              units_allowed, calls_allowed, calls_denied, units_adjusted)
-SELECT account_id, subject_kind, subject_id, api_key_id, window_start, window_end, {SUMS}, 0
-  FROM keys_decision WHERE window_start >= %(since)s AND {OF_BUCKET} GROUP BY 1, 2, 3, 4, 5, 6
+                              units_allowed, units_adjusted, calls_allowed, calls_denied)
+{WINDOWS_RECKONED}
 ON CONFLICT (account_id, subject_kind, subject_id, "end", start, key_id) {SET}
-"""  # noqa: S608  # constants alone
+"""
 HOURS = f"""
 INSERT INTO keys_usagehour (account_id, key_id, user_id, plan_id, hour,
                             units_allowed, calls_allowed, calls_denied, units_adjusted)
@@ -48,15 +49,19 @@ class Rebuilt:
 
 
 def rebuild_bucket(bucket: Bucket) -> Rebuilt:
-    """Windows and hours that lie wholly in the kept decisions; adjustments stay. Drains of the bucket wait."""
+    """Windows, hours and calls that lie wholly in the kept decisions. Drains of the bucket wait."""
     since = DECISIONS.kept_since()
     result = Rebuilt()
     if since is None:
         return result
     with transaction.atomic():
-        StreamPosition.objects.select_for_update().get(bucket=bucket)
+        position = StreamPosition.objects.select_for_update().get(bucket=bucket)
         for table, (column, insert) in TABLES.items():
             _rebuild(table, column, insert, since, bucket, result)
+        newest = from_ms(StreamId.parse(position.last_id).ms)
+        with connection.cursor() as cursor:
+            minutes_since = Span.DAY.start_of(newest) - MINUTES_KEPT
+            rebuild_calls(cursor, bucket, since=since, minutes_since=minutes_since)
     return result
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from django.db.backends.utils import CursorWrapper
 
-from keys.events import Event, Spent, from_ms
+from keys.events import AdjustmentEvent, Event, Spent, from_ms
+from keys.models import Adjustment
 
 COPY_DECISIONS = """
 COPY keys_decision (id, at, account_id, access_key_id, api_key_id, user_id, plan_id, subject_kind, subject_id,
@@ -40,6 +41,14 @@ ON CONFLICT (account_id, key_id, hour, user_id, plan_id) DO UPDATE
    SET units_allowed = kept.units_allowed + excluded.units_allowed,
        calls_allowed = kept.calls_allowed + excluded.calls_allowed,
        calls_denied = kept.calls_denied + excluded.calls_denied
+"""
+# An adjustment is no key's: it stands in the row of key 0.
+ADJUST_WINDOW = """
+INSERT INTO keys_usagewindow AS kept (account_id, subject_kind, subject_id, key_id, start, "end",
+                                      units_allowed, units_adjusted, calls_allowed, calls_denied)
+VALUES (%s, %s, %s, 0, %s, %s, 0, %s, 0, 0)
+ON CONFLICT (account_id, subject_kind, subject_id, "end", start, key_id) DO UPDATE
+   SET units_adjusted = kept.units_adjusted + excluded.units_adjusted
 """
 # A row that somebody holds is skipped: "last used" may be late, and a drain must not wait for an editor.
 TOUCH = """
@@ -121,6 +130,36 @@ def add_to_windows(cursor: CursorWrapper, sums: dict[WindowKey, Sum]) -> None:
 
 def add_to_hours(cursor: CursorWrapper, sums: dict[HourKey, Sum]) -> None:
     _upsert(cursor, UPSERT_HOURS, sums)
+
+
+def add_adjustments(cursor: CursorWrapper, events: Iterable[AdjustmentEvent]) -> None:
+    """Rows of their own, and what they change in the windows. One statement each: they are few."""
+    rows = [adjustment_row(event) for event in events]
+    Adjustment.objects.bulk_create(rows)
+    for row in rows:
+        window = (row.account_id, row.subject_kind, row.subject_id, row.start, row.end)
+        cursor.execute(ADJUST_WINDOW, [*window, row.amount])
+
+
+def adjustment_row(event: AdjustmentEvent) -> Adjustment:
+    """What the ledger will hold of it, or would."""
+    subject = event.spent.subject
+    return Adjustment(
+        id=event.id,
+        at=event.at,
+        account_id=event.account_id,
+        subject_kind=subject.kind.value,
+        subject_id=subject.id,
+        start=event.spent.start,
+        end=event.spent.end,
+        kind=event.kind.value,
+        amount=event.units,
+        plan_id=event.plan_id,
+        actor_kind=event.actor_kind,
+        actor_name=event.actor_name,
+        reason=event.reason,
+        request_id=event.request_id,
+    )
 
 
 def touch_last_used(cursor: CursorWrapper, events: Iterable[Event]) -> None:

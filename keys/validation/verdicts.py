@@ -39,17 +39,24 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
 
 
 class Quota(msgspec.Struct, frozen=True, gc=False):
-    """The window that decided, after this call. `limit` -1 = unlimited; `plan_name` None = no plan."""
+    """The window that decided, after this call. `limit` -1 = unlimited; `plan_name` None = no plan.
 
-    used: int
+    `net` is what was spent less what staff granted or reset: below zero where more was granted than spent.
+    """
+
+    net: int
     limit: int
     plan_name: str | None
     start_ms: int
     end_ms: int
 
     @property
+    def used(self) -> int:
+        return max(0, self.net)
+
+    @property
     def remaining(self) -> int:
-        return max(0, self.limit - self.used) if self.limit >= 0 else -1
+        return max(0, self.limit - self.net) if self.limit >= 0 else -1
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -74,6 +81,6 @@ def read_reply(reply: list[Any]) -> Decision:
     budget = Budget(limit, left, now)
     if not rest:
         return Decision(verdict, budget, access_key_id, account_id)
-    used, quota_limit, plan_name, start, end = rest
+    net, quota_limit, plan_name, start, end = rest
     name = None if plan_name is None else plan_name.decode()
-    return Decision(verdict, budget, access_key_id, account_id, Quota(used, quota_limit, name, start, end))
+    return Decision(verdict, budget, access_key_id, account_id, Quota(net, quota_limit, name, start, end))

@@ -27,11 +27,12 @@ from analytics.models import (
     ReportKind,
 )
 from keys.ledger.drain import drain_all
-from keys.models import DeadEvent, PendingInvalidation
+from keys.models import DeadEvent, NearLimit, PendingInvalidation
 from tests.accounts.pages import LETTERS, MODELS, NO_PAGES, PAGES, Page, Stage
 from tests.analytics.filed import file_rows, observe, request
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
+from tests.keys.adjustments import grant
 
 DESKS = {f"{model._meta.app_label}_{model._meta.model_name}": desk for model, desk in admin.site._registry.items()}
 KINDS = ("changelist", "add", "change", "history", "delete")
@@ -62,6 +63,7 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     user = alice.user(alice.plan(), email="uma@example.com")
     issued = alice.key(user=user)
     api.validate(alice, issued.secret)
+    grant(user, 5)
     drain_all(for_s=5)
     environment = observe(alice)
     app = environment.app
@@ -83,6 +85,9 @@ def stage(api: ApiClient, alice: Tenant) -> Stage:
     )
     DroppedItems.objects.create(app=app, kind=ReportKind.SYNC, reason="too_late", hour=now, items=1)
     PendingInvalidation.objects.create(bucket=0, names=[])
+    NearLimit.objects.create(
+        account=alice.account, subject_kind="u", subject_id=user.pk, window_end=now, used=9, limit=10, percent=90
+    )
     DeadEvent.objects.create(bucket=0, stream_id="1-1", fields={}, reason="unreadable")
     rows = {desk.model._meta.label: desk.model._base_manager.first() for desk in DESKS.values()}
     rows["accounts.Staff"] = staff = Staff.objects.create_user("vera", password="a long one", is_staff=True)

@@ -78,6 +78,21 @@ def test_support_deactivates_a_leaked_key(as_role: Any, alice: Tenant) -> None:
     assert ApiKey.objects.get(pk=issued.api_key.pk).status == "inactive"
 
 
+@pytest.mark.parametrize("role", Role)
+def test_quota_work_is_supports_and_up(as_role: Any, alice: Tenant, role: Role) -> None:
+    plan = alice.plan()
+    user = alice.user(plan)
+    key = alice.key(user=user)
+    pages = [reverse(f"desk:{name}", args=["user", user.pk]) for name in ("adjust", "change_plan")]
+    pages += [reverse(f"desk:{name}", args=["key", key.api_key.pk]) for name in ("adjust", "change_plan")]
+    pages.append(f"{reverse('desk:move')}?source={plan.pk}")
+    client, expected = as_role(role), 403 if role is Role.VIEWER else 200
+    assert {page: client.get(page).status_code for page in pages} == dict.fromkeys(pages, expected)
+    assert {page: client.post(page, {}).status_code for page in pages[:4:2]} == dict.fromkeys(pages[:4:2], expected)
+    shown = client.get(reverse("admin:accounts_user_change", args=[user.pk])).content.decode()
+    assert (pages[0] in shown) == (role is not Role.VIEWER)
+
+
 def test_a_viewer_sees_no_personal_data(as_role: Any, alice: Tenant) -> None:
     user = alice.user(email="uma@example.com")
     User.objects.filter(pk=user.pk).update(name="Uma Underwood")

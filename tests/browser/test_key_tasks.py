@@ -1,47 +1,18 @@
 """What support does with keys all day, in a real browser: each at most three clicks away from the home page."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from playwright.sync_api import Page
+import pytest
 
 from accounts.models import Staff
 from keys.models import ApiKey
-from tests.browser.browsing import browsing, log_in, photograph
+from tests.browser.browsing import FIND, at_the_desk, photograph
 from tests.cast import Tenant
 from tests.conftest import ApiClient
 from tests.live_server import LiveServer
 
-CLICKS_MAX = 3
+pytestmark = pytest.mark.guide
 SECRET = re.compile("lk_user_[0-9a-f]{32}")
-
-
-class Hand:
-    """Clicks, and counts them."""
-
-    def __init__(self, page: Page) -> None:
-        self._page, self.clicks = page, 0
-
-    def click(self, name: str, *, role: str = "link") -> None:
-        self.clicks += 1
-        self._page.get_by_role(role, name=name).click()  # type: ignore[arg-type]  # one of its many literals
-        self._page.wait_for_load_state()
-
-    def type(self, label: str, text: str) -> None:
-        """And presses Enter."""
-        self._page.get_by_label(label).fill(text)
-        with self._page.expect_navigation():
-            self._page.keyboard.press("Enter")
-
-
-@contextmanager
-def at_the_desk(server: LiveServer) -> Iterator[tuple[Page, Hand]]:
-    with browsing(server) as page:
-        log_in(page)
-        hand = Hand(page)
-        yield page, hand
-        assert hand.clicks <= CLICKS_MAX
 
 
 def test_a_refusal_is_explained(api: ApiClient, server: LiveServer, alice: Tenant, staff: Staff) -> None:
@@ -60,8 +31,7 @@ def test_a_refusal_is_explained(api: ApiClient, server: LiveServer, alice: Tenan
 def test_a_leaked_key_is_revoked_by_pasting_it(server: LiveServer, alice: Tenant, staff: Staff) -> None:
     issued = alice.key()
     with at_the_desk(server) as (page, hand):
-        hand.click("Find")
-        hand.type("A secret, its last four", issued.secret)
+        hand.type(FIND, issued.secret)
         hand.click("Revoke")
         photograph(page, "revoke-asks")
         hand.click("Revoke", role="button")
@@ -72,8 +42,7 @@ def test_a_leaked_key_is_revoked_by_pasting_it(server: LiveServer, alice: Tenant
 def test_a_secret_is_replaced_while_the_old_one_works_on(server: LiveServer, alice: Tenant, staff: Staff) -> None:
     issued = alice.key()
     with at_the_desk(server) as (page, hand):
-        hand.click("Find")
-        hand.type("A secret, its last four", issued.api_key.public_id)
+        hand.type(FIND, issued.api_key.public_id)
         hand.click("Replace its secret")
         hand.click("works for one more day", role="radio")
         page.keyboard.press("Enter")
@@ -87,8 +56,7 @@ def test_a_secret_is_replaced_while_the_old_one_works_on(server: LiveServer, ali
 def test_a_key_is_issued_for_a_user_and_its_secret_copied(server: LiveServer, alice: Tenant, staff: Staff) -> None:
     user = alice.user(email="uma@example.com")
     with at_the_desk(server) as (page, hand):
-        hand.click("Find")
-        hand.type("A secret, its last four", "uma@example.com")
+        hand.type(FIND, "uma@example.com")
         hand.click("Issue a key for this user")
         hand.clicks += 1
         page.click("[name=_save]")

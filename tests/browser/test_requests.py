@@ -16,6 +16,7 @@ from tests.cast import Tenant
 from tests.live_server import LiveServer
 from tests.store_redis import StoreRedis
 
+pytestmark = pytest.mark.guide
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 

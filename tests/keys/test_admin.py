@@ -17,7 +17,8 @@ LISTS = [
     "accounts_account", "accounts_accesskey", "accounts_auditentry", "accounts_user", "accounts_staff",
     "plans_plan", "plans_subscription",
     "keys_apikey", "keys_apikeysecret", "keys_decision", "keys_usagewindow", "keys_usagehour", "keys_streamposition",
-    "keys_pendinginvalidation", "keys_deadevent", "analytics_app", "analytics_writetoken", "analytics_environment",
+    "keys_pendinginvalidation", "keys_deadevent", "keys_callcount", "keys_nearlimit",
+    "analytics_app", "analytics_writetoken", "analytics_environment",
     "analytics_keybinding", "analytics_consumergroup", "analytics_consumer", "analytics_endpoint",
 ]  # fmt: skip
 

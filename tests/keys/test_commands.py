@@ -31,12 +31,13 @@ def run_json(*words: object) -> Any:
 
 def test_every_command_of_the_house_is_here() -> None:
     assert OURS == [
-        "bind_access_key", "check_ledger", "create_access_key", "create_account", "create_app", "create_write_token",
-        "drain_events", "export_request_logs", "export_traffic", "first_start", "fold_decisions", "ingest_reports",
-        "issue_api_key", "judge_sources", "make_partitions", "prune_analytics", "prune_decisions", "rebuild_traffic",
-        "rebuild_usage", "remove_second_factor", "renew_client_id", "resend_invalidations", "revoke_access_key",
-        "revoke_api_key", "revoke_write_token", "seed_demo", "simulate_app", "simulate_history",
-        "simulate_installation", "simulate_traffic",
+        "adjust_quota", "bind_access_key", "check_ledger", "create_access_key", "create_account", "create_app",
+        "create_write_token", "drain_events", "export_request_logs", "export_traffic", "first_start", "fold_decisions",
+        "ingest_reports", "issue_api_key", "judge_sources", "make_partitions", "move_users", "prune_analytics",
+        "prune_decisions", "rebuild_traffic", "rebuild_usage", "remove_second_factor", "renew_client_id",
+        "resend_invalidations", "revoke_access_key", "revoke_api_key", "revoke_write_token", "seed_demo",
+        "simulate_app", "simulate_history", "simulate_installation", "simulate_traffic",
+        "watch_limits",
     ]  # fmt: skip
 
 
@@ -66,6 +67,8 @@ def test_an_account_is_created_with_an_access_key_that_works(api: ApiClient, sto
         ("issue_api_key", "nobody"),
         ("revoke_api_key", "key_0"),
         ("revoke_access_key", "lk_secret"),
+        ("adjust_quota", "reset", "--user", "0", "--reason", "x"),
+        ("adjust_quota", "grant", "--key", "key_0", "--units", "5", "--reason", "x"),
         ("simulate_traffic", "--url", "http://127.0.0.1:9"),
     ],
 )
@@ -80,6 +83,24 @@ def test_keys_are_issued_and_revoked(api: ApiClient, alice: Tenant) -> None:
     assert api.validate(alice, issued["api_key"]).status_code == 200
     run("revoke_api_key", issued["id"])
     assert api.validate(alice, issued["api_key"]).status_code == 404
+
+
+def test_a_quota_is_adjusted_once_however_often_it_is_asked(api: ApiClient, alice: Tenant) -> None:
+    user = alice.user(alice.plan(2))
+    key = alice.key(user=user)
+    for _ in range(2):
+        api.validate(alice, key.secret)
+    words = ("--key", key.api_key.public_id, "--reason", "A launch")
+    told = run_json("adjust_quota", "grant", "--units", 3, *words)
+    again = run_json("adjust_quota", "grant", "--units", 3, *words, "--request-id", told["request_id"])
+    reset = run("adjust_quota", "reset", "--user", user.pk, "--reason", "Our bug")
+    assert (told["amount"], told["used"], told["limit"], told["granted"]) == (-3, 2, 2, 3)
+    assert again == told | {"is_repeat": True}
+    assert reset.startswith("Done: 0 of 5 used until ")
+    with pytest.raises(CommandError, match="nothing to reset"):
+        run("adjust_quota", "reset", "--user", user.pk, "--reason", "Our bug")
+    with pytest.raises(CommandError, match="takes no --units"):
+        run("adjust_quota", "reset", "--user", user.pk, "--reason", "Our bug", "--units", 5)
 
 
 def test_access_keys_are_created_and_revoked(api: ApiClient, alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

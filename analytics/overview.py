@@ -1,0 +1,150 @@
+"""What goes on among apps: requests, errors and response times of all accounts or one, who called, how far it is told.
+
+From the sums by quarter hour, of each environment's source in force; endpoints that staff left out are left out.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import QueryCanceled
+
+from analytics.histograms import Histogram, unpack
+from analytics.models import Consumer, Environment, Record
+from analytics.sources import in_force, predicate
+from keys.overview import Count
+
+# How long a page waits for requests to be added up, rather than for all of it; and from how many buckets of histograms
+# on response times are taken from every so many quarter hours (2 million a second are added up).
+PATIENCE_MS: Final = 500
+BUCKETS_MAX: Final = 500_000
+CONSUMERS_MAX: Final = 100_000
+COUNT_MAX: Final = 2**48 - 1
+ROWS = """
+  FROM analytics_trafficquartertotal AS t LEFT JOIN analytics_endpoint AS e ON e.id = t.endpoint_id
+ WHERE t.app_id = ANY(%s) AND t.quarter >= %s AND t.quarter < %s AND e.is_excluded IS NOT TRUE AND {sources}
+"""
+TILE = "width_bucket(t.quarter, %s::timestamptz[])"
+IS_EXPECTED = "coalesce(t.status_code = ANY(e.expected_statuses), FALSE)"
+REQUESTS = f"""
+SELECT {TILE}, sum(t.requests)::bigint,
+       coalesce(sum(t.requests) FILTER (WHERE t.status_code / 100 = 4 AND NOT {IS_EXPECTED}), 0)::bigint,
+       coalesce(sum(t.requests) FILTER (WHERE t.status_code / 100 = 5 AND NOT {IS_EXPECTED}), 0)::bigint,
+       sum(cardinality(t.durations))::bigint {ROWS} GROUP BY 1
+"""  # constants alone
+DURATIONS = f"""
+SELECT tile, array_agg(bucket + count)
+  FROM (SELECT tile, (packed >> 48) << 48 AS bucket, least(sum(packed & {COUNT_MAX}), {COUNT_MAX})::bigint AS count
+          FROM (SELECT {TILE} AS tile, t.durations {ROWS} AND extract(epoch FROM t.quarter)::bigint / 900 %% %s = 0)
+               AS told CROSS JOIN unnest(durations) AS packed GROUP BY tile, bucket) AS buckets
+ GROUP BY tile
+"""  # noqa: S608  # constants alone
+
+
+class TooMuchError(Exception):
+    """It is not added up in time: ask for a shorter period, or one account."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Errors are without those that are expected of their endpoint. Durations are those that were told, in seconds."""
+
+    requests: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
+    durations: Histogram = field(default_factory=Histogram)
+
+    @property
+    def errors(self) -> int:
+        return self.client_errors + self.server_errors
+
+    def add(self, other: "Traffic") -> None:
+        self.requests += other.requests
+        self.client_errors += other.client_errors
+        self.server_errors += other.server_errors
+        self.durations.merge(other.durations)
+
+    def percentile_ms(self, percent: float) -> float | None:
+        seconds = self.durations.percentile(percent)
+        return None if seconds is None else round(seconds * 1_000, 2)
+
+
+class Added(NamedTuple):
+    """`every`: durations are those of every so-many-th quarter hour; 1 = of all."""
+
+    tiles: list[Traffic]
+    every: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How far traffic is told: nothing before `until` is still on its way here. Lags in seconds; 0 when all is done."""
+
+    until: datetime
+    fold_lag_s: float
+    inbox_lag_s: float
+
+
+def environments_of(account_id: int | None) -> list[Environment]:
+    """With their apps. One SELECT."""
+    rows = Environment.objects.order_by("pk")
+    return list(rows if account_id is None else rows.filter(app__account=account_id))
+
+
+def traffic_in(environments: Iterable[Environment], starts: Sequence[datetime], end: datetime) -> Added:
+    """Of each of these starts of tiles, whole quarter hours, the last of which ends at `end`. Three SELECTs.
+
+    Errors: TooMuchError after PATIENCE_MS.
+    """
+    environments = list(environments)
+    sources, of_sources = predicate(
+        in_force(environments, record=Record.TRAFFIC, start=starts[0], end=end), time="t.quarter"
+    )
+    app_ids = sorted({environment.app_id for environment in environments})
+    arguments = [list(starts), app_ids, starts[0], end, *of_sources]
+    tiles, buckets = [Traffic() for _ in starts], 0
+    for tile, requests, client_errors, server_errors, told in _patiently(REQUESTS.format(sources=sources), arguments):
+        tiles[tile - 1] = Traffic(requests, client_errors, server_errors)
+        buckets += told
+    every = max(1, math.ceil(buckets / BUCKETS_MAX))
+    for tile, durations in _patiently(DURATIONS.format(sources=sources), [*arguments, every]):
+        tiles[tile - 1].durations = unpack(durations)
+    return Added(tiles, every)
+
+
+def _patiently(statement: str, arguments: list[Any]) -> list[Any]:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {PATIENCE_MS}")
+            cursor.execute(statement, arguments)
+            rows: list[Any] = cursor.fetchall()
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise TooMuchError from error
+        raise
+    return rows
+
+
+def total(traffic: Iterable[Traffic]) -> Traffic:
+    summed = Traffic()
+    for each in traffic:
+        summed.add(each)
+    return summed
+
+
+def active_consumers(environments: Iterable[Environment], since: datetime) -> Count:
+    """Who called since then. One SELECT, of an index for each app."""
+    app_ids = {environment.app_id for environment in environments}
+    called = Consumer.objects.filter(app__in=app_ids, last_request_at__gte=since)
+    number = called.order_by()[:CONSUMERS_MAX].count()
+    return Count(number, is_cut=number == CONSUMERS_MAX)
+
+
+def told_until(now: datetime, *, drained_until: datetime, fold_lag_s: float, received: datetime | None) -> Told:
+    """Of traffic: it lacks what is not drained, not folded, or in the inbox, whose oldest report was `received`."""
+    inbox_lag_s = 0.0 if received is None else max(0.0, (now - received).total_seconds())
+    behind = timedelta(seconds=max(fold_lag_s, inbox_lag_s))
+    return Told(min(now - behind, drained_until), fold_lag_s, inbox_lag_s)
