@@ -112,6 +112,9 @@ def _make_up(options: argparse.Namespace) -> dict[str, int]:
     account = told.strip().rstrip(".").rpartition(" ")[2]
     app = re.search(r'"app_id": (\d+)', stack.manage("create_app", "shop", "--account", account, "--json"))
     assert app is not None
+    stack.manage(
+        "create_app", "back office", "--account", account, "--json"
+    )  # the list of apps leads on from one alone
     past = f"--logs {options.logs} --log-days 14 --months {options.months}"
     stack.manage("simulate_history", "--app", app[1], *past.split())
     stack.manage("shell", "-c", "from django.db import connection as c; c.cursor().execute('ANALYZE')")

@@ -7,7 +7,6 @@ SAMPLES, or stands among those that are not measured. Imported once the environm
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
-from uuid import UUID
 
 import django
 
@@ -43,9 +42,10 @@ class Facts(NamedTuple):
     app_id: int
     user: User
     api_key: ApiKey
-    request: RequestLog | None
+    request: RequestLog
 
 
+TABS = ("traffic", "endpoints", "consumers", "errors", "performance", "resources")
 Sample = Callable[[Facts], dict[str, Any]]
 # A page's name -> `args` and `kwargs` of its address, the `query` with it, the form that is sent (`post`).
 SAMPLES: dict[str, Sample] = {
@@ -57,17 +57,19 @@ SAMPLES: dict[str, Sample] = {
     "admin:keys_apikey_revoke": lambda facts: {"args": [facts.api_key.pk]},
     "admin:keys_apikey_expire": lambda facts: {"args": [facts.api_key.pk]},
     "admin:accounts_user_disable": lambda facts: {"args": [facts.user.pk]},
+    **{f"desk:app_{tab}": lambda facts: {"args": [facts.app_id]} for tab in TABS},
+    "desk:apps": lambda _: {},
     "desk:find": lambda facts: {"post": {"text": facts.user.email}},
     "desk:requests": lambda facts: {"query": f"app={facts.app_id}&period=7d&outcome=denied"},
-    "desk:request": lambda facts: {"args": [facts.app_id, facts.request.uuid if facts.request else UUID(int=0)]},
+    "desk:request": lambda facts: {"args": [facts.app_id, facts.request.uuid]},
     "desk:why": lambda facts: {"query": f"key={facts.api_key.pk}"},
     "desk:second-factor": lambda _: {},
 }
-# Pages without rows, that end a session, or whose cost is that of a file.
+# Pages without rows, that end a session, that lead elsewhere, whose cost is a file's, or of which nothing is made up.
 NOT_MEASURED = {
     "admin:login", "admin:logout", "admin:password_change_done", "admin:jsi18n", "admin:view_on_site", "admin:app_list",
     "admin:auth_user_password_change", "admin:accounts_staff_second_factor", "admin:accounts_auditentry_export",
-    "desk:code", "desk:export-requests",
+    "desk:code", "desk:export-requests", "desk:app_error", "admin:analytics_app_open_analytics",
     # One page asks for all acts with a key or a user; those above stand for it.
     "admin:keys_apikey_activate", "admin:keys_apikey_deactivate", "admin:accounts_user_enable",
     "admin:accounts_user_remove", "admin:accounts_accesskey_revoke",
@@ -110,7 +112,7 @@ FILTERS = {
 def facts_of(account_id: int, app_id: int) -> Facts:
     api_key = ApiKey.objects.filter(account_id=account_id).latest("id")
     assert api_key.user is not None
-    request = RequestLog.objects.filter(app_id=app_id).order_by("-at").first()
+    request = RequestLog.objects.filter(app_id=app_id).order_by("-at", "-uuid")[0]
     return Facts(account_id, app_id, api_key.user, api_key, request)
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations  # ModelAdmin takes no parameters at run time
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, cast
 
 import msgspec
-from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed, StreamingHttpResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
@@ -28,6 +26,7 @@ from accounts.admin import VEIL, AccountFilter, ReadOnlyDesk, staff_of
 from accounts.csv_cells import csv_rows
 from accounts.models import AuditEntry, Staff
 from accounts.roles import SEE_PERSONAL_DATA
+from analytics.api.streaming import stream
 
 PAGE_ROWS: Final = 2_000
 ROWS_MAX: Final = 1_000_000
@@ -169,7 +168,7 @@ class AuditEntryAdmin(ReadOnlyDesk):
         told = {"format": form, "filter": request.GET.dict()}
         audit.record_done(staff_of(request), cast(Staff, request.user), "exported changes", told=told)
         parts = _parts(entries, form, sees_people=request.user.has_perm(SEE_PERSONAL_DATA))
-        response = StreamingHttpResponse(_in_threads(parts), content_type=FORMATS[form])
+        response = stream(request, parts, content_type=FORMATS[form])
         response["Content-Disposition"] = f'attachment; filename="changes.{form}"'
         return response
 
@@ -258,16 +257,3 @@ def _cell(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     return ENCODER.encode(value).decode() if isinstance(value, dict) else value
-
-
-async def _in_threads(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Each part is made in a thread when the one before was taken; no connection waits for a reader."""
-    while (part := await sync_to_async(_next)(parts)) is not None:
-        yield part
-
-
-def _next(parts: Iterator[bytes]) -> bytes | None:
-    try:
-        return next(parts, None)
-    finally:
-        connection.close()
