@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
@@ -149,11 +149,7 @@ class AppPage:
             query |= {"method": endpoint.method, "path": endpoint.path}
         if self.consumer is not None and self.sees_people:
             query["consumer"] = self.consumer.identifier
-        try:
-            explorer = reverse("desk:requests")
-        except NoReverseMatch:
-            return ""
-        return f"{explorer}?{urlencode({name: text for name, text in query.items() if text})}"
+        return f"{reverse('desk:requests')}?{urlencode({name: text for name, text in query.items() if text})}"
 
     def shown_time(self, moment: datetime) -> str:
         return f"{moment.astimezone(self.period.zone):%Y-%m-%d %H:%M}"

@@ -125,7 +125,7 @@ def resources_page(request: HttpRequest, app_id: int) -> HttpResponse:
         for pk, its in used.items()
     ]
     return page.render(
-        processor=Chart("Processor, mean", page.labels, processor, unit="%"),
+        processor=Chart("CPU, mean", page.labels, processor, unit="%"),
         memory=Chart("Memory, mean", page.labels, memory, unit="MB"),
         table=_table_of_instances(page, instances),
     )
@@ -207,7 +207,6 @@ def _endpoint_columns(page: AppPage, order: str) -> list[Column]:
         Column("p99", True),
         Column("Apdex", True),
         Column("Last request"),
-        Column("Expected statuses"),
         Column("Settings"),
     ]
 
@@ -218,15 +217,20 @@ def _endpoint_row(
     its, took = sums.get(endpoint.pk), measured.get(endpoint.pk, Histogram())
     index = apdex(took)
     return [
-        Cell(str(endpoint), page.address(TRAFFIC, endpoint=endpoint.pk), "excluded" if endpoint.is_excluded else ""),
+        Cell(str(endpoint), page.address(TRAFFIC, endpoint=endpoint.pk), _settings_told(endpoint)),
         Cell(NO_VALUE if endpoint.is_excluded else shown(its.sums.requests if its else 0)),
         Cell(shown_percent(its.sums.error_percent if its else None)),
         *(Cell(shown_ms(took, percent)) for percent in PERCENTS),
         Cell(NO_VALUE if index is None else f"{index:.2f}"),
         Cell(page.shown_time(its.last_quarter) if its else NO_VALUE),
-        Cell(", ".join(map(str, endpoint.expected_statuses))),
         _settings(page, endpoint),
     ]
+
+
+def _settings_told(endpoint: Endpoint) -> str:
+    expected = ", ".join(map(str, endpoint.expected_statuses))
+    told = ["excluded"] if endpoint.is_excluded else []
+    return "; ".join([*told, f"expected: {expected}"] if expected else told)
 
 
 def _settings(page: AppPage, endpoint: Endpoint) -> Cell:
@@ -309,7 +313,7 @@ def _table_of_slowest(page: AppPage, found: Durations) -> Table:
 
 
 def _table_of_instances(page: AppPage, instances: list[resources.InstanceUse]) -> Table:
-    numbers = ("Processor, mean", "Processor, peak", "Memory, mean (MB)", "Memory, peak (MB)")
+    numbers = ("CPU, mean", "CPU, peak", "MB, mean", "MB, peak")
     rows = []
     for each in instances:
         used = each.used
@@ -335,7 +339,7 @@ def _table_of_instances(page: AppPage, instances: list[resources.InstanceUse]) -
             Column("To"),
         ],
         rows,
-        "No instance told of its processor and memory in this period: SDKs do where psutil is installed beside them.",
+        "No instance told of its CPU and memory in this period: SDKs do where psutil is installed beside them.",
     )
 
 

@@ -46,6 +46,13 @@ TIME_COLUMNS: dict[type[models.Model], str] = {
     TrafficQuarterTotal: "quarter",
     EnvironmentQuarter: "quarter",
 }
+ENVIRONMENT_COLUMNS = ("app_id", "quarter", "environment_id", "source", "requests", "bytes_received", "bytes_sent")
+ADD_TO_ENVIRONMENT = """
+INSERT INTO analytics_environmentquarter AS kept
+VALUES (%(app_id)s, %(quarter)s, %(environment_id)s, %(source)s, %(requests)s, %(bytes_received)s, %(bytes_sent)s)
+ON CONFLICT (app_id, quarter, environment_id, source) DO UPDATE SET requests = kept.requests + excluded.requests,
+  bytes_received = kept.bytes_received + excluded.bytes_received, bytes_sent = kept.bytes_sent + excluded.bytes_sent
+"""
 PARTITIONS = {partitions.table: partitions for partitions in ALL}
 
 
@@ -196,7 +203,7 @@ def file_traffic(traffic: Iterable[Traffic]) -> None:
         totals[each.names].add(each)
     file_rows(TrafficQuarter(**dict(names), **sums.columns) for names, sums in by_consumer.items())
     file_rows(TrafficQuarterTotal(**dict(names), **sums.columns) for names, sums in totals.items())
-    file_rows(_of_environments(totals))
+    _add_to_environments(list(_of_environments(totals)))
 
 
 def _of_environments(totals: "dict[Any, Sums]") -> Iterator[EnvironmentQuarter]:
@@ -210,6 +217,13 @@ def _of_environments(totals: "dict[Any, Sums]") -> Iterator[EnvironmentQuarter]:
     for key, sums in whole.items():
         columns = {name: min(value, 2**63 - 1) for name, value in sums.columns.items() if name != "durations"}
         yield EnvironmentQuarter(**dict(key), **columns)
+
+
+def _add_to_environments(rows: list[EnvironmentQuarter]) -> None:
+    PARTITIONS["analytics_environmentquarter"].make(_starts(list(rows)))
+    with connection.cursor() as cursor:
+        for row in rows:
+            cursor.execute(ADD_TO_ENVIRONMENT, {name: getattr(row, name) for name in ENVIRONMENT_COLUMNS})
 
 
 def file_rows(rows: Iterable[models.Model]) -> None:

@@ -135,13 +135,12 @@ def test_an_endpoint_is_told_exactly(desk: Client, prod: Environment, traffic: N
             "2,950 ms",
             "0.88",
             "2026-06-15 11:45",
-            "404",
             "Change",
         ],
-        ["GET /health", "–", "–", "–", "–", "–", "–", "–", "", "Change"],
-        ["GET /silent", "0", "–", "–", "–", "–", "–", "–", "", "Change"],
+        ["GET /health", "–", "–", "–", "–", "–", "–", "–", "Change"],
+        ["GET /silent", "0", "–", "–", "–", "–", "–", "–", "Change"],
     ]
-    assert [row[0].note for row in table.rows] == ["", "excluded", ""]
+    assert [row[0].note for row in table.rows] == ["expected: 404", "excluded", ""]
 
 
 def test_consumers_are_told_exactly(desk: Client, prod: Environment, traffic: None) -> None:
