@@ -9,8 +9,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.db.models.signals import post_migrate
-from django.test import Client
+from django.test import Client, TransactionTestCase
 
 from accounts.models import Staff
 from accounts.roles import Role, sync_roles
@@ -21,6 +20,7 @@ from keys.validation.parsing import ParsedCall
 from keys.validation.store import DecisionStore
 from keys.validation.verdicts import Decision
 from tests.cast import Tenant, new_tenant
+from tests.emptying import empty_tables
 from tests.live_server import LiveServer, serve
 from tests.store_redis import StoreRedis
 
@@ -60,9 +60,10 @@ def _passwords_are_digested_in_no_time() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _roles_stay_as_they_were_migrated() -> None:
-    """Each emptying of the tables ends as a migration does; to make the roles anew each time is a fifth of its time."""
-    post_migrate.disconnect(dispatch_uid="accounts.roles")
+def _only_filled_tables_are_emptied() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -87,9 +88,8 @@ def _api(_portal: BlockingPortal, django_db_setup: None) -> Iterator[ApiClient]:
 @pytest.fixture
 def stores(transactional_db: None) -> StoreRedis:
     """Empty stores, on_commit for real; the Redis client of this worker's database."""
-    for bucket in range(16):
-        StreamPosition.objects.get_or_create(bucket=bucket)
-        FoldPosition.objects.get_or_create(bucket=bucket)
+    StreamPosition.objects.bulk_create([StreamPosition(bucket=bucket) for bucket in range(16)], ignore_conflicts=True)
+    FoldPosition.objects.bulk_create([FoldPosition(bucket=bucket) for bucket in range(16)], ignore_conflicts=True)
     client = cast(StoreRedis, redis_client())
     client.flushdb()
     return client
