@@ -185,7 +185,7 @@ def test_an_action_on_many_rows_names_them_and_asks_once(api: ApiClient, desk: C
 def test_buttons_are_for_those_who_may(as_role: Any, alice: Tenant, role: Role, may: bool) -> None:
     api_key, client = alice.key(user=alice.user()).api_key, as_role(role)
     titles = {action.title for action in _key_page(client, api_key).context["actions"]}
-    changes = {"Replace its secret", "Deactivate", "Set expiry", "Revoke"}
+    changes = {"Replace its secret", "Adjust quota", "Change its plan", "Deactivate", "Set expiry", "Revoke"}
     assert titles == {"Why refused?"} | (changes if may else set())
     assert bool(client.get(_url("accounts_user_change", api_key.user_id)).context["actions"]) is may
     for verb in ("activate", "deactivate", "expire", "revoke"):
