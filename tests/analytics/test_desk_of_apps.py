@@ -1,17 +1,15 @@
 """The pages about an app as staff see them: figures, filters, what is empty, who may see what, and what it costs."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Staff
-from accounts.roles import Role, sync_roles
+from accounts.roles import Role
 from analytics import services
 from analytics.desk.app_page import TABS
 from analytics.desk.tables import Table
@@ -80,19 +78,6 @@ def failure(prod: Environment, orders: Endpoint, ann: Consumer) -> ErrorGroup:
     for quarter, occurrences in ((LAST, 2), (YESTERDAY - QUARTER, 7)):
         ErrorQuarter.objects.create(group=group, quarter=quarter, consumer_id=ann.pk, occurrences=occurrences)
     return group
-
-
-@pytest.fixture
-def as_role(stores: object) -> Callable[[Role], Client]:
-    def log_in(role: Role) -> Client:
-        sync_roles()
-        staff = Staff.objects.create_user(f"a {role}", password="a long one", is_staff=True)
-        staff.groups.add(Group.objects.get(name=role.value))
-        client = Client()
-        client.force_login(staff)
-        return client
-
-    return log_in
 
 
 def address(of: Environment, name: str) -> str:

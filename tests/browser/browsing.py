@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,3 +100,12 @@ def faults(page: Page) -> list[str]:
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
+
+
+def faults_of(page: Page, paths: Iterable[str]) -> str:
+    """The same of many pages, a line for each fault: one text, which a failed assertion shows whole."""
+    found = []
+    for path in paths:
+        page.goto(path)
+        found += [f"{path}: {fault}" for fault in faults(page)]
+    return "\n".join(found)

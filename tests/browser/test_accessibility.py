@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Staff
 from tests.analytics.filed import file_whole_request, observe
-from tests.browser.browsing import browsing, faults, log_in
+from tests.browser.browsing import browsing, faults_of, log_in
 from tests.cast import Tenant
 from tests.live_server import LiveServer
 
@@ -42,10 +42,4 @@ def test_no_page_of_the_desk_has_a_serious_fault(server: LiveServer, alice: Tena
     ]
     with browsing(server, dark=dark) as page:
         log_in(page)
-        found = {}
-        for path in paths:
-            page.goto(path)
-            found[path] = faults(page)
-    wrong = [f"{path}: {fault}" for path, faults_of in found.items() for fault in faults_of]
-    if wrong:
-        pytest.fail("\n".join(wrong))
+        assert faults_of(page, paths) == ""

@@ -11,7 +11,7 @@ from analytics.desk.app_page import TABS
 from analytics.models import Consumer, Environment, ErrorGroup, ErrorKind, ErrorQuarter
 from analytics.periods import DAY, QUARTER, whole
 from tests.analytics.filed import Traffic, endpoint, file_traffic, observe
-from tests.browser.browsing import NARROW, at_the_desk, browsing, faults, log_in, photograph
+from tests.browser.browsing import NARROW, at_the_desk, browsing, faults_of, log_in, photograph
 from tests.cast import Tenant
 from tests.live_server import LiveServer
 
@@ -70,13 +70,7 @@ def test_no_page_about_an_app_has_a_serious_fault(
     paths.append(reverse("desk:apps"))
     with browsing(server, dark=dark) as page:
         log_in(page)
-        found = {}
-        for path in paths:
-            page.goto(path)
-            found[path] = faults(page)
-    wrong = [f"{path}: {fault}" for path, faults_of in found.items() for fault in faults_of]
-    if wrong:
-        pytest.fail("\n".join(wrong))
+        assert faults_of(page, paths) == ""
 
 
 def test_no_page_is_wider_than_a_narrow_screen(server: LiveServer, shop: Environment, staff: Staff) -> None:
