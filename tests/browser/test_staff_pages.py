@@ -8,9 +8,8 @@ from django_otp.oath import TOTP
 from playwright.sync_api import Page
 
 from accounts.models import Staff
-from plans import services as plans
 from tests.browser.browsing import PASSWORD, USERNAME, browsing, faults, log_in, photograph
-from tests.cast import BY, Tenant
+from tests.cast import Tenant
 from tests.live_server import LiveServer
 
 
@@ -18,26 +17,6 @@ def _code(secret: str, steps: int) -> str:
     shown = TOTP(base64.b32decode(secret))
     shown.time = time.time() + steps * 30
     return f"{shown.token():06}"
-
-
-def test_who_changed_a_plan_is_three_clicks_away(server: LiveServer, alice: Tenant, staff: Staff) -> None:
-    plan = alice.plan(name="Gold")
-    plans.update_plan(plan, by=BY, max_requests=7)
-    with browsing(server) as page:
-        log_in(page)
-        page.click("#nav-sidebar a:has-text('Plans') >> nth=0")
-        page.wait_for_load_state()
-        page.click("#result_list a:has-text('Gold')")
-        page.wait_for_load_state()
-        page.get_by_role("link", name="history History").click()
-        page.wait_for_url("**row_type=plans.Plan**")
-        page.wait_for_load_state()
-        shown = page.inner_text("#result_list")
-        assert "max requests: 100 → 7" in shown
-        assert "test (command)" in shown
-        assert "log" not in shown
-        photograph(page, "history-of-a-plan")
-        assert faults(page) == []
 
 
 def test_a_second_factor_is_set_up_and_asked_for(server: LiveServer, alice: Tenant, staff: Staff) -> None:
