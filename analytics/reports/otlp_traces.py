@@ -7,6 +7,7 @@ from uuid import UUID
 
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from analytics.masking import mask_url
 from analytics.models import Source
 from analytics.observations import Parsed, Report, SeenSpan
 from analytics.reports.cleaning import clean
@@ -85,7 +86,7 @@ def _seen(span: Span, found: Captured, trace_id: UUID, start: int, end: int) -> 
         trace_id=trace_id,
         span_id=span.span_id.hex(),
         parent_span_id=parent.hex() if len(parent) == 8 else "",
-        name=clean(span.name, NAME_LENGTH),
+        name=mask_url(clean(span.name, NAME_LENGTH)),
         kind=KINDS.get(span.kind, "INTERNAL"),
         start_ns=start,
         end_ns=end,

@@ -106,7 +106,9 @@ def test_a_url_is_made_of_what_was_told(attributes: Mapping[str, object], url: s
     assert request_of({"http.request.method": "GET", **attributes}).url == url
 
 
-@pytest.mark.parametrize(("told", "kept"), [(99, 0), (600, 0), ("204", 204), (None, 0), (2**62, 0), (404.0, 0)])
+@pytest.mark.parametrize(
+    ("told", "kept"), [(99, 0), (600, 0), ("204", 204), (None, 0), (2**62, 0), (404.0, 404), (404.5, 0)]
+)
 def test_a_status_is_one_or_none(told: object, kept: int) -> None:
     assert request_of({**NEW, "http.response.status_code": told}).call.status_code == kept
 
@@ -224,6 +226,16 @@ def test_a_span_is_shown_without_headers_bodies_and_secrets() -> None:
     assert seen.attributes["http.target"] == "/users/1?token=[REDACTED]"
     assert seen.attributes["deep"] == {"list": [1, 2.5, True, "nan", "Ynl0ZXM=", None]}
     assert not {"http.request.header.accept", "apitally.response.body"} & seen.attributes.keys()
+
+
+def test_secrets_are_masked_wherever_a_span_tells_of_a_url() -> None:
+    told = dict.fromkeys(("url.full", "url.original", "http.url", "http.target"), "https://h/a?token=abc&b=c")
+    told |= {"url.query": "b=c&api%5Fkey=abc", "url.fragment": "access_token=abc", "other": "a=b"}
+    (seen,) = observed(traces(span(told, kind=3, name="GET /a?token=abc"))).spans
+    assert "abc" not in repr(seen)
+    assert (seen.name, seen.attributes["other"]) == ("GET /a?token=[REDACTED]", "a=b")
+    assert seen.attributes["url.full"] == "https://h/a?token=[REDACTED]&b=c"
+    assert seen.attributes["url.query"] == "b=c&api%5Fkey=[REDACTED]"
 
 
 def test_kinds_are_named() -> None:
