@@ -28,7 +28,8 @@ HUB_KINDS: Final = {
 }
 OTLP_TONGUES: Final = {b"application/x-protobuf": Tongue.OTLP_PROTOBUF, b"application/json": Tongue.OTLP_JSON}
 ENCODINGS: Final = frozenset({b"", b"identity", b"gzip"})
-BEARER: Final = b"bearer "
+# The second is how OTEL_EXPORTER_OTLP_HEADERS has to be written; some SDKs send it without decoding it.
+BEARERS: Final = (b"bearer ", b"bearer%20")
 ENVIRONMENT_LENGTH, MESSAGE_ID_LENGTH = 256, 64
 
 Credential = bytes | UUID  # the digest of a write token, or a client id
@@ -135,9 +136,10 @@ def _declared_bytes(fields: Fields) -> int:
 
 def _token_digest(fields: Fields) -> bytes | None:
     shown = fields.get(b"authorization", b"")
-    if shown[: len(BEARER)].lower() != BEARER:
+    scheme = next((each for each in BEARERS if shown.lower().startswith(each)), None)
+    if scheme is None:
         return None
-    token = shown[len(BEARER) :].strip().decode("latin-1")
+    token = shown[len(scheme) :].strip().decode("latin-1")
     return digest_of(token) if WRITE_TOKEN_FORM.fullmatch(token) else None
 
 

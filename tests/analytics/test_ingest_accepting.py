@@ -82,8 +82,8 @@ def test_a_json_report_is_answered_in_json_and_marked(api: ApiClient, shop: Repo
     assert InboxReport.objects.get().is_json is True
 
 
-@pytest.mark.parametrize("scheme", ["bearer ", "BEARER "])
-def test_the_scheme_of_a_token_is_read_in_any_case(api: ApiClient, shop: Reporter, scheme: str) -> None:
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "Bearer%20"])
+def test_the_scheme_of_a_token_is_read_in_any_case_and_undecoded(api: ApiClient, shop: Reporter, scheme: str) -> None:
     headers = shop.headers() | {"Authorization": scheme + shop.secret}
     assert api.post("/v1/traces", headers=headers, content=BODY).status_code == 200
 
