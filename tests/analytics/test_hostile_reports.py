@@ -8,15 +8,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx
+import pytest
 from django.db.models import Sum
 
 from analytics.models import DroppedItems, InboxReport, RejectedReport, TrafficMinute
+from analytics.reports.decoding import DECODED_MAX_BYTES
 from tests.analytics.otlp_bodies import (
     CALL,
     exponential,
@@ -190,3 +192,31 @@ def _dropped() -> Counter[str]:
     for reason, items in DroppedItems.objects.values_list("reason", "items"):
         dropped[reason] += items
     return dropped
+
+
+# --- crowded ------------------------------------------------------------------------------------------------------
+def _wide_points() -> bytes:
+    """With as many buckets as a point may have, 14 MB of them."""
+    clock: dict[str, Any] = {"start_time_unix_nano": NOW_S * 10**9, "time_unix_nano": NOW_S * 10**9}
+    told = (fine([1] * 4_096, CALL | {"http.route": f"/{number}"}, **clock) for number in range(3_400))
+    return bytes(metrics(exponential(DURATION, *told)).SerializeToString())
+
+
+def _json_spans() -> bytes:
+    """15 MB of them."""
+    return json_of(traces(*(server_span() for _ in range(40_000))))
+
+
+@pytest.mark.parametrize(
+    ("crowd", "path", "content_type", "requests"),
+    [(_wide_points, "/v1/metrics", PROTOBUF, 3_400 * 4_096), (_json_spans, "/v1/traces", JSON, 40_000)],
+)
+def test_a_crowded_report_is_counted_within_bounds(
+    server: LiveServer, shop: Reporter, crowd: Callable[[], bytes], path: str, content_type: str, requests: int
+) -> None:
+    whole = crowd()
+    assert DECODED_MAX_BYTES / 2 < len(whole) <= DECODED_MAX_BYTES
+    assert _post(server, shop, path, gzip.compress(whole, 1), content_type) == 200
+    assert _work() < WORKER_MAX_KB
+    assert (InboxReport.objects.count(), RejectedReport.objects.count(), _dropped()) == (0, 0, Counter())
+    assert TrafficMinute.objects.aggregate(requests=Sum("requests")) == {"requests": requests}
