@@ -238,8 +238,23 @@ def test_secrets_are_masked_wherever_a_span_tells_of_a_url() -> None:
     assert seen.attributes["url.query"] == "b=c&api%5Fkey=[REDACTED]"
 
 
+@pytest.mark.parametrize(
+    ("trace_id", "span_id"),
+    [(b"", SPAN_ID), (bytes(16), SPAN_ID), (TRACE_ID, b""), (TRACE_ID, bytes(8)), (SPAN_ID,) * 2],
+)
+def test_a_span_without_ids_is_left_out(trace_id: bytes, span_id: bytes) -> None:
+    result = parsed(traces(span(NEW, trace_id=trace_id, span_id=span_id), span(NEW)))
+    assert result.dropped == {"bad_id": 1}
+    assert len(result.observed[0].spans) == 1
+
+
+@pytest.mark.parametrize("parent", [b"", bytes(8), SPAN_ID * 2])
+def test_a_parent_that_is_none_is_left_out(parent: bytes) -> None:
+    assert observed(traces(span(NEW, parent_span_id=parent))).spans[0].parent_span_id == ""
+
+
 def test_kinds_are_named() -> None:
-    kinds = [span({}, kind=kind, span_id=bytes([kind] * 8)) for kind in range(7)]
+    kinds = [span({}, kind=kind, span_id=bytes([kind + 1] * 8)) for kind in range(7)]
     assert [each.kind for each in observed(traces(*kinds)).spans] == [
         "INTERNAL",
         "INTERNAL",
