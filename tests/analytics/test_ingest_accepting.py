@@ -115,6 +115,14 @@ def test_a_client_id_is_read_in_any_case(api: ApiClient, shop: Reporter) -> None
     assert api.post(f"/v2/{str(shop.app.client_id).upper()}/dev/sync", content=b"{}").status_code == 202
 
 
+def test_a_base_url_may_end_in_a_slash(server: LiveServer, shop: Reporter) -> None:
+    """A 404 would silence the SDK for good."""
+    answer = httpx.post(f"{server.url}/{shop.hub('log')}?uuid=a", content=BODY)
+    assert (answer.status_code, answer.json()) == (202, {})
+    report = InboxReport.objects.get()
+    assert (report.kind, report.environment, report.message_id, bytes(report.body)) == (3, "dev", "a", BODY)
+
+
 def test_what_postgresql_could_not_hold_is_replaced(api: ApiClient, shop: Reporter) -> None:
     api.post(f"{shop.hub('log', 'a%00b')}?uuid=%00%ff", content=BODY)
     long: dict[str, Any] = shop.headers() | {"Apitally-Env": ("é" * 300).encode()}
