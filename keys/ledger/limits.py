@@ -19,8 +19,8 @@ NEAR: Final = 90
 # Kept of an account, those who used most of theirs first; how many there are is counted all the same.
 KEPT: Final = 1_000
 # Those whose windows follow the calendar are counted and ranked here, by the few windows that hold now; of those with
-# an anchor every one is answered, for only plans.windows knows which window is theirs. (Measured: 100,000 of the first
-# kind near their limit took 7 s when every one was answered.)
+# an anchor every one is answered, for only plans.windows knows which window is theirs. (Measured, 100,000 users near
+# their limit, a million windows: 0.8 s, which is what reading the windows takes; 2.8 s when every one was answered.)
 CANDIDATES = """
 WITH used AS MATERIALIZED (
   SELECT subject_kind, subject_id, start, "end", sum(units_allowed + units_adjusted)::bigint AS units
