@@ -19,6 +19,7 @@ from analytics.models import (
     ConsumerGroup,
     Endpoint,
     Environment,
+    EnvironmentQuarter,
     ErrorGroup,
     InboxReport,
     Instance,
@@ -42,8 +43,8 @@ from tests.cast import Tenant
 NOW = datetime(2026, 11, 26, 12, 15, tzinfo=UTC)
 TIMES, ROUNDS = 10, 8
 TABLES: tuple[type[Model], ...] = (
-    RequestLog, RequestDetail, Span, AppLog, TrafficQuarter, TrafficQuarterTotal, ResourceMinute, Endpoint, Consumer,
-    ErrorGroup, Environment, Instance, SourceQuarter, TrafficSource,
+    RequestLog, RequestDetail, Span, AppLog, TrafficQuarter, TrafficQuarterTotal, EnvironmentQuarter, ResourceMinute,
+    Endpoint, Consumer, ErrorGroup, Environment, Instance, SourceQuarter, TrafficSource,
 )  # fmt: skip
 # What two apps that were told the same differ in. A startup tells no time: it is of the receipt that was counted, and
 # one of them was received twice.
