@@ -73,6 +73,19 @@ def test_each_table_is_dropped_when_its_time_is_over(alice: Tenant) -> None:
         *(f"{partitions.table}_{month}" for partitions in QUARTERS for month in ("202503", "202504")),
     ]
     assert _attached(QUARTERS[0]) == ["analytics_trafficquarter_202505", "analytics_trafficquarter_202606"]
+    again = prune_analytics(NOW)
+    assert (again.partitions, +again.rows) == ([], {})
+
+
+def test_two_that_prune_at_once_do_not_stop_each_other(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw the same days, the other was faster."""
+    days = REQUESTS[0]
+    days.make(days.lacking_of(NOW - age * DAY for age in (0, 20, 21)))
+    seen = days._attached()
+    days.drop_before(NOW - 15 * DAY)
+    monkeypatch.setattr(Partitions, "_attached", lambda _: seen)
+    days.drop_before(NOW - 15 * DAY)
+    assert _attached(days) == [days.name(NOW)]
 
 
 def test_how_long_is_a_setting_of_each(alice: Tenant, settings: LazySettings) -> None:
