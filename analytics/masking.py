@@ -6,6 +6,7 @@ SDKs mask before they send; whatever they, or an OpenTelemetry SDK that knows no
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -23,6 +24,8 @@ MASKED_BEFORE: Final = frozenset({"******", "%2A%2A%2A%2A%2A%2A", MASKED})
 TEXT_FIELD = re.compile(
     r'("(?P<name>(?:[^"\\]|\\.){1,100}+)"\s{0,20}+:\s{0,20}+")(?P<text>(?:[^"\\]++|\\.)*+)', re.DOTALL
 )
+# Numbers stay as they were written: 1.10 is not 1.1 to who looks for what an app has answered.
+_JSON: Final = msgspec.json.Decoder(float_hook=lambda told: msgspec.Raw(told.encode()))
 
 
 def mask_url(url: str) -> str:
@@ -50,7 +53,7 @@ def mask_body(body: str) -> str:
     if len(body.encode()) > BODY_MAX_BYTES:
         return TOO_LARGE
     try:
-        value = msgspec.json.decode(body)
+        value = _JSON.decode(body)
     except RecursionError:
         return MASKED  # nobody can say what it holds
     except msgspec.DecodeError:
@@ -64,8 +67,9 @@ def _mask_part(part: str, *, is_query: bool) -> str:
 
 
 def _mask_pair(pair: str) -> str:
+    """A name may be percent-encoded: `api%5Fkey` is `api_key` to whom it was sent."""
     name, equals, value = pair.partition("=")
-    return f"{name}={_masked(value)}" if equals and value and QUERY.search(name) else pair
+    return f"{name}={_masked(value)}" if equals and value and QUERY.search(unquote(name)) else pair
 
 
 def _mask_field(field: re.Match[str]) -> str:

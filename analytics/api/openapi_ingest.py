@@ -51,6 +51,11 @@ _HEADERS: Final[Schema] = {
     "description": "[[name, value], …]",
 }
 _TEXTS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "string"}}
+_CONSUMER: Final[Schema] = {
+    "type": ["string", "integer", "object", "null"],
+    "properties": {"identifier": {"type": ["string", "integer", "null"]}},
+    "description": "its identifier, or an object that holds it",
+}
 _BASE64: Final[Schema] = {"type": ["string", "null"], "contentEncoding": "base64"}
 _DOCUMENT: Final[Schema] = {"type": ["string", "null"], "contentMediaType": JSON, "description": "OpenAPI, as text"}
 
@@ -83,8 +88,8 @@ PARTS: Final[Mapping[type[msgspec.Struct], Mapping[str, Schema]]] = {
         "consumers": _many(ConsumerSeen),
         "resources": _one(ResourcesSeen),
     },
-    RequestsSeen: {},
-    ErrorSeen: {},
+    RequestsSeen: {"consumer": _CONSUMER},
+    ErrorSeen: {"consumer": _CONSUMER},
     ConsumerSeen: {},
     ResourcesSeen: {},
     LineSeen: {
@@ -94,7 +99,7 @@ PARTS: Final[Mapping[type[msgspec.Struct], Mapping[str, Schema]]] = {
         "logs": _many(LogSeen),
         "spans": _many(SpanSeen),
     },
-    RequestSeen: {"headers": _HEADERS, "body": _BASE64},
+    RequestSeen: {"headers": _HEADERS, "consumer": _CONSUMER, "body": _BASE64},
     ResponseSeen: {"headers": _HEADERS, "body": _BASE64},
     ExceptionSeen: {},
     LogSeen: {},

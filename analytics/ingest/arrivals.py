@@ -20,6 +20,8 @@ OTLP_KINDS: Final = {
     "/v1/metrics": ReportKind.METRICS,
 }
 HUB: Final = "/v2/"
+# SDKs of 0.x add this to their base URL as it was given, which may end in a slash.
+HUBS: Final = (HUB, f"/{HUB}")
 HUB_KINDS: Final = {
     "startup": ReportKind.STARTUP,
     "sync": ReportKind.SYNC,
@@ -28,7 +30,8 @@ HUB_KINDS: Final = {
 }
 OTLP_TONGUES: Final = {b"application/x-protobuf": Tongue.OTLP_PROTOBUF, b"application/json": Tongue.OTLP_JSON}
 ENCODINGS: Final = frozenset({b"", b"identity", b"gzip"})
-BEARER: Final = b"bearer "
+# The second is how OTEL_EXPORTER_OTLP_HEADERS has to be written; some SDKs send it without decoding it.
+BEARERS: Final = (b"bearer ", b"bearer%20")
 ENVIRONMENT_LENGTH, MESSAGE_ID_LENGTH = 256, 64
 
 Credential = bytes | UUID  # the digest of a write token, or a client id
@@ -61,7 +64,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 def is_ingest_path(path: str) -> bool:
     """Whether the path is of the hub or OTLP's, be there something or not."""
-    return path in OTLP_KINDS or path.startswith(HUB) or path == "/v2"
+    return path in OTLP_KINDS or path.startswith(HUBS) or path == "/v2"
 
 
 def tongue_of(scope: Scope) -> Tongue:
@@ -95,20 +98,20 @@ def _read_otlp(kind: ReportKind, scope: Scope) -> Arrival | Refusal:
 
 def _read_hub(scope: Scope) -> Arrival | Refusal:
     """`/v2/{client_id}/{env}/{kind}`: the client id in the path is the only credential of 0.x."""
-    parts = scope["path"].split("/")
-    kind = HUB_KINDS.get(parts[-1]) if len(parts) == 5 else None
+    parts = scope["path"].lstrip("/").split("/")
+    kind = HUB_KINDS.get(parts[-1]) if len(parts) == 4 else None
     if kind is None:
         return answers.NO_SUCH_PATH
     if scope["method"] != "POST":
         return answers.WRONG_METHOD
-    client_id = _uuid(parts[2])
+    client_id = _uuid(parts[1])
     if client_id is None:
         return answers.UNKNOWN_CLIENT
     fields = _fields(scope)
     if _encoding(fields) not in ENCODINGS:
         return answers.WRONG_ENCODING
     message_id = _file_uuid(scope["query_string"]) if kind is ReportKind.LOG else ""
-    environment = clean(parts[3], ENVIRONMENT_LENGTH)
+    environment = clean(parts[2], ENVIRONMENT_LENGTH)
     return Arrival(kind, Tongue.HUB, client_id, environment, message_id, _declared_bytes(fields))
 
 
@@ -135,9 +138,10 @@ def _declared_bytes(fields: Fields) -> int:
 
 def _token_digest(fields: Fields) -> bytes | None:
     shown = fields.get(b"authorization", b"")
-    if shown[: len(BEARER)].lower() != BEARER:
+    scheme = next((each for each in BEARERS if shown.lower().startswith(each)), None)
+    if scheme is None:
         return None
-    token = shown[len(BEARER) :].strip().decode("latin-1")
+    token = shown[len(scheme) :].strip().decode("latin-1")
     return digest_of(token) if WRITE_TOKEN_FORM.fullmatch(token) else None
 
 

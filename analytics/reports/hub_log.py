@@ -38,8 +38,8 @@ from analytics.reports.hub_values import (
 
 class LineSeen(msgspec.Struct, gc=False):
     uuid: str | None = None
-    request: RequestSeen = msgspec.field(default_factory=RequestSeen)
-    response: ResponseSeen = msgspec.field(default_factory=ResponseSeen)
+    request: RequestSeen | None = None
+    response: ResponseSeen | None = None
     exception: ExceptionSeen | None = None
     logs: msgspec.Raw = NOTHING
     spans: msgspec.Raw = NOTHING
@@ -86,7 +86,7 @@ class _Reader:
 
     def _request(self, seen: LineSeen) -> tuple[Request, RequestOf]:
         """Errors: BadItem."""
-        request, response = seen.request, seen.response
+        request, response = seen.request or RequestSeen(), seen.response or ResponseSeen()
         uuid = uuid_of(seen.uuid)
         at = time_of(request.timestamp, self.receipt.at)
         call = Call(method_of(request.method), path_of(request.path), response.status, consumer_of(request.consumer))

@@ -14,6 +14,7 @@ from analytics.observations import BadReport, LogLine, SeenSpan
 from analytics.reports.cleaning import AHEAD_AT_MOST, EPOCH, LATEST_AGE, clean
 from analytics.reports.hub_json import NOTHING, BadItem, Items, Tally, read
 from analytics.reports.hub_values import MESSAGE_LENGTH, Number, text_of, time_of
+from analytics.reports.semantic_conventions import URL_PARTS
 
 NS_MAX: Final = 2**63 - 1
 LINE_MAX: Final = 2**31 - 1
@@ -25,7 +26,6 @@ SPAN_ID: Final = re.compile(r"[0-9a-f]{16}")
 TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 NO_SPAN, NO_TRACE = "0" * 16, "0" * 32
 HEADER_ATTRIBUTE: Final = re.compile(r"http\.(?:request|response)\.header\.(.+)", re.DOTALL)
-QUERY_ATTRIBUTE: Final = "url.query"  # a query without its question mark
 
 
 class SpanSeen(msgspec.Struct, gc=False):
@@ -183,7 +183,7 @@ def _attribute(name: str, value: object) -> object:
 def _scalar(name: str, value: object) -> object:
     if isinstance(value, str):
         text = clean(value, ATTRIBUTE_LENGTH)
-        return mask_url(f"?{text}")[1:] if name == QUERY_ATTRIBUTE else mask_url(text)
+        return mask_url(URL_PARTS[name] + text)[1:] if name in URL_PARTS else mask_url(text)
     if isinstance(value, bool | float):
         return value
     if isinstance(value, int):

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from analytics.histograms import BadHistogram, Histogram
 from analytics.models import IDENTIFIER_LENGTH, LABEL_LENGTH, METHOD_LENGTH, PATH_LENGTH
 from analytics.observations import Call
@@ -20,6 +22,15 @@ BYTES_MAX: Final = 10**13
 MILLISECONDS_MAX: Final = 2**31 - 1
 BUCKETS_MAX: Final = 10_000
 MESSAGE_LENGTH, STACKTRACE_LENGTH, TYPE_LENGTH, SENTRY_LENGTH = 2048, 65_536, 256, 64
+
+
+class Named(msgspec.Struct, gc=False):
+    """A consumer told as an object, where its identifier alone is asked for."""
+
+    identifier: str | int | None = None
+
+
+Consumer = str | int | Named | None
 
 
 def text_of(text: str | None, at_most: int) -> str:
@@ -51,9 +62,10 @@ def route_of(path: str | None) -> str:
     return found
 
 
-def consumer_of(identifier: str | None) -> str | None:
-    """Cut as SDKs cut it; an empty one is none."""
-    return text_of(identifier, IDENTIFIER_LENGTH).strip() or None
+def consumer_of(consumer: Consumer) -> str | None:
+    """Its identifier, cut as SDKs cut it; an empty one is none. A number is one: apps may know their users by it."""
+    identifier = consumer.identifier if isinstance(consumer, Named) else consumer
+    return text_of("" if identifier is None else str(identifier), IDENTIFIER_LENGTH).strip() or None
 
 
 def label_of(label: str | None) -> str | None:
@@ -66,7 +78,7 @@ def status_of(status: Number | None) -> int:
     return int(status) if status is not None and 100 <= status <= 599 else 0
 
 
-def counted_call(method: str | None, path: str | None, status: Number | None, consumer: str | None) -> Call:
+def counted_call(method: str | None, path: str | None, status: Number | None, consumer: Consumer) -> Call:
     """Errors: BadItem no_method, no_path, bad_status, too_long."""
     call = Call(method_of(method), route_of(path), status_of(status), consumer_of(consumer))
     if not call.status_code:

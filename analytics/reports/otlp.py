@@ -1,28 +1,26 @@
 """How an OTLP body is read, protobuf or JSON, into one form: entries of a resource, with scopes, with items."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import msgspec
 from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 
-from analytics.observations import BadReport
 from analytics.reports.otlp_harvest import APITALLY, Harvest, Sender
-from analytics.reports.otlp_messages import Form, Id
-from analytics.reports.wire import FIELDS_MAX, NUMBER, Wire
+from analytics.reports.otlp_json import decoded_json
+from analytics.reports.otlp_messages import Body
+from analytics.reports.wire import NUMBER, Wire
 
 Item = TypeVar("Item")
 
 # Alike in all three signals: entries of a body; resource and scopes of an entry; scope and items of a scope.
 _ENTRIES, _RESOURCE, _SCOPES, _SCOPE, _ITEMS = 1, 1, 2, 1, 2
-_STRUCTURE: Final = (b"{", b"[")
 
 
 class Signal(NamedTuple, Generic[Item]):
     """How the items of a signal are read."""
 
-    json: type[Form]
+    json: type[Body]
     from_json: Callable[[Any], Item]
     from_wire: Callable[[Harvest, Wire, int, int], Item | None]
 
@@ -68,7 +66,7 @@ def _items(harvest: Harvest, signal: Signal[Item], wire: Wire, start: int, stop:
 
 
 def _from_json(harvest: Harvest, signal: Signal[Item]) -> Iterator[tuple[Sender, str, Iterable[Item]]]:
-    for entry in _decoded_json(harvest.body, signal.json).entries:
+    for entry in decoded_json(harvest.body, signal.json, harvest.dropped).entries:
         if not entry.scopes:
             continue
         names = [scope.scope.name for scope in entry.scopes]
@@ -76,33 +74,3 @@ def _from_json(harvest: Harvest, signal: Signal[Item]) -> Iterator[tuple[Sender,
         if sender is not None:
             for scope in entry.scopes:
                 yield sender, scope.scope.name, map(signal.from_json, scope.items)
-
-
-def _decoded_json(body: bytes, form: type[Form]) -> Any:
-    """Fields that are null are absent: rare, so they are taken out only when they are in the way."""
-    if sum(map(body.count, _STRUCTURE)) > FIELDS_MAX:
-        raise BadReport("too_many", f"over {FIELDS_MAX} objects and lists")
-    try:
-        try:
-            return msgspec.json.decode(body, type=form, strict=False, dec_hook=_id)
-        except msgspec.ValidationError:
-            return msgspec.convert(_without_nulls(msgspec.json.decode(body)), form, strict=False, dec_hook=_id)
-    except RecursionError as error:
-        raise BadReport("too_deep") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadReport("bad_json", str(error)) from error
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value if inner is not None]
-    return value
-
-
-def _id(_kind: type, told: Any) -> Id:
-    try:
-        return Id.fromhex(told)
-    except (TypeError, ValueError):
-        return Id()

@@ -5,69 +5,45 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec.json import Decoder
 
 from analytics.models import IDENTIFIER_LENGTH, LABEL_LENGTH, METHOD_LENGTH, PATH_LENGTH, ErrorKind
-from analytics.observations import ConsumerTold, EndpointTold, SeenError, Startup
+from analytics.observations import BadReport, ConsumerTold, SeenError
 from analytics.reports.cleaning import clean
+from analytics.reports.hub_json import Tally, read
+from analytics.reports.hub_startup import StartupSeen, startup_of
 from analytics.reports.otlp_harvest import CLIENT_LENGTH, ITEMS_MAX, Harvest, Sender
 from analytics.reports.otlp_messages import AnyValue
-from analytics.reports.otlp_values import SHOWN, TOLD, plain, text, whole_number
+from analytics.reports.otlp_values import TOLD, plain, text, whole_number
 
 ATTRIBUTES_MAX: Final = 10
 ATTRIBUTE_LENGTH: Final = 1_024
 TYPE_LENGTH: Final = 256
 SENTRY_ID_LENGTH: Final = 64
-SUMMARY_LENGTH: Final = 256
-VERSIONS_MAX: Final = 32
-ENDPOINTS_MAX: Final = 10_000
 COUNT_MAX: Final = 2**31
 
 
-class _Path(msgspec.Struct, gc=False):
-    method: str
-    path: str
-    summary: str | None = None
-    description: str | None = None
+class _Startup(StartupSeen, gc=False):
+    """As the hub's, but for who tells it."""
 
-
-class _Startup(msgspec.Struct, gc=False):
     framework: str | None = None
-    versions: dict[str, str | None] | None = None
-    paths: list[_Path] | None = None
+
+
+_STARTUP: Final = Decoder(_Startup)
 
 
 def _startup(harvest: Harvest, sender: Sender, body: AnyValue, at: datetime) -> None:
+    tally = Tally()
     try:
-        told = msgspec.json.decode(body.string_value or "", type=_Startup, strict=False)
-    except (msgspec.DecodeError, RecursionError):
+        told = read((body.string_value or "").encode(), _STARTUP)
+        startup = startup_of(told, at=at, tally=tally)
+    except BadReport:
         harvest.dropped["bad_event"] += 1
         return
-    paths = told.paths or []
-    if len(paths) > ENDPOINTS_MAX:
-        harvest.dropped["too_many"] += len(paths) - ENDPOINTS_MAX
-    client = f"{sender.gathered.observed.client} {told.framework or ''}"
-    sender.gathered.observed.startups.append(
-        Startup(
-            at=at,
-            client=clean(client.strip(), CLIENT_LENGTH),
-            versions=_versions(told.versions or {}),
-            endpoints=tuple(_endpoint(path) for path in paths[:ENDPOINTS_MAX]),
-        )
-    )
-
-
-def _versions(told: dict[str, str | None]) -> dict[str, str]:
-    pairs = [(name, version) for name, version in told.items() if version][:VERSIONS_MAX]
-    return {clean(name, LABEL_LENGTH): clean(version, LABEL_LENGTH) for name, version in pairs}
-
-
-def _endpoint(told: _Path) -> EndpointTold:
-    return EndpointTold(
-        method=clean(told.method.upper(), METHOD_LENGTH),
-        path=clean(told.path, PATH_LENGTH),
-        summary=clean(told.summary or "", SUMMARY_LENGTH),
-        description=clean(told.description or "", SHOWN.text),
-    )
+    harvest.dropped.update(tally.dropped)
+    observed = sender.gathered.observed
+    client = clean(f"{observed.client} {told.framework or ''}".strip(), CLIENT_LENGTH)
+    observed.startups.append(msgspec.structs.replace(startup, client=client))
 
 
 def _consumer(harvest: Harvest, sender: Sender, body: AnyValue, at: datetime) -> None:

@@ -218,3 +218,6 @@ class ResourceMetrics(Form, frozen=True, rename={"scopes": "scopeMetrics"}):
 
 class Metrics(Form, frozen=True, rename={"entries": "resourceMetrics"}):
     entries: tuple[ResourceMetrics, ...] = ()
+
+
+Body = Traces | Logs | Metrics

@@ -12,7 +12,7 @@ from analytics.reports.cleaning import clean
 from analytics.reports.decoding import GZIP_MAGIC
 from analytics.reports.otlp_messages import AnyValue, Event, KeyValue
 from analytics.reports.otlp_values import NAME_LENGTH, SHOWN, TOLD, attributes_of, plain, text
-from analytics.reports.semantic_conventions import URLS
+from analytics.reports.semantic_conventions import URL_PARTS, URLS
 
 REQUEST_HEADER: Final = "http.request.header."
 RESPONSE_HEADER: Final = "http.response.header."
@@ -120,5 +120,6 @@ def _mask_urls(shown: dict[str, object]) -> None:
     for name in URLS:
         if isinstance(url := shown.get(name), str):
             shown[name] = mask_url(url)
-    if isinstance(query := shown.get("url.query"), str):
-        shown["url.query"] = mask_url(f"?{query}")[1:]
+    for name, mark in URL_PARTS.items():
+        if isinstance(part := shown.get(name), str):
+            shown[name] = mask_url(mark + part)[1:]

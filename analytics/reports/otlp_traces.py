@@ -7,6 +7,7 @@ from uuid import UUID
 
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from analytics.masking import mask_url
 from analytics.models import Source
 from analytics.observations import Parsed, Report, SeenSpan
 from analytics.reports.cleaning import clean
@@ -28,7 +29,7 @@ KINDS: Final = {SERVER: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
 STATUSES: Final = {1: "OK", 2: "ERROR"}
 # Spans that frameworks make of each message: they say nothing that the request's does not.
 PLUMBING: Final = (" http send", " http receive", " websocket send", " websocket receive")
-NO_TRACE: Final = bytes(16)
+NO_TRACE, NO_SPAN = bytes(16), bytes(8)
 
 
 def parse_traces(report: Report) -> Parsed:
@@ -42,7 +43,7 @@ def parse_traces(report: Report) -> Parsed:
 
 
 def _file(harvest: Harvest, sender: Sender, span: Span) -> None:
-    if len(span.trace_id) != 16 or len(span.span_id) != 8 or span.trace_id == NO_TRACE:
+    if not (_is_id(span.trace_id, NO_TRACE) and _is_id(span.span_id, NO_SPAN)):
         harvest.dropped["bad_id"] += 1
         return
     start, end = _times(harvest, span)
@@ -54,6 +55,11 @@ def _file(harvest: Harvest, sender: Sender, span: Span) -> None:
     sender.gathered.observed.spans.append(_seen(span, found, trace_id, start, end))
     if span.kind == SERVER:
         _file_request(sender, span, found, at, trace_id=trace_id, duration_ns=end - start)
+
+
+def _is_id(told: bytes, nothing: bytes) -> bool:
+    """Zeros are none."""
+    return len(told) == len(nothing) and told != nothing
 
 
 def _file_request(
@@ -84,8 +90,8 @@ def _seen(span: Span, found: Captured, trace_id: UUID, start: int, end: int) -> 
     return SeenSpan(
         trace_id=trace_id,
         span_id=span.span_id.hex(),
-        parent_span_id=parent.hex() if len(parent) == 8 else "",
-        name=clean(span.name, NAME_LENGTH),
+        parent_span_id=parent.hex() if _is_id(parent, NO_SPAN) else "",
+        name=mask_url(clean(span.name, NAME_LENGTH)),
         kind=KINDS.get(span.kind, "INTERNAL"),
         start_ns=start,
         end_ns=end,

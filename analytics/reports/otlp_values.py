@@ -63,7 +63,7 @@ def text(attributes: Mapping[str, object], *names: str, at_most: int = SHOWN.tex
 
 
 def whole(attributes: Mapping[str, object], *names: str) -> int | None:
-    """A whole number of a bigint's range, also one told as text; None where none of the names has one."""
+    """A whole number of a bigint's range, None where none of the names has one."""
     for name in names:
         found = whole_number(attributes.get(name))
         if found is not None:
@@ -72,11 +72,15 @@ def whole(attributes: Mapping[str, object], *names: str) -> int | None:
 
 
 def whole_number(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and -WHOLE_MAX <= value <= WHOLE_MAX:
-        return value
-    return None
+    """Of a text of digits, too, and of 200.0: some languages have one kind of number."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) < 20):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    number = int(value)
+    return number if -WHOLE_MAX <= number <= WHOLE_MAX else None
 
 
 def version_8(digest: bytes) -> UUID:

@@ -1,7 +1,7 @@
 """A worker of its own that ingests what tests pack: `python -m tests.analytics.ingest_process SECONDS`.
 
-As the task does, again and again until the time is up, at least once. It prints a line when it begins, and at its end
-how many kilobytes it held at most.
+As the task does, again and again until the time is up, at least once; with `--real` what SDKs send, by the clock. It
+prints a line when it begins, and at its end how many kilobytes it held at most.
 """
 
 import os
@@ -15,13 +15,20 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.utils import timezone
+
+    from analytics.reports.parsing import parse_report
     from analytics.rollup.ingesting import ingest_reports
     from tests.analytics.reporting import NOW, parse
 
+    is_real = "--real" in sys.argv
     print("at work", flush=True)
     ends = time.monotonic() + float(sys.argv[1])
     while True:
-        ingest_reports(parse=parse, now=lambda: NOW, for_s=600)
+        if is_real:
+            ingest_reports(parse=parse_report, now=timezone.now, for_s=600)
+        else:
+            ingest_reports(parse=parse, now=lambda: NOW, for_s=600)
         if time.monotonic() >= ends:
             break
         time.sleep(0.01)

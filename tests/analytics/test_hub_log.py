@@ -42,6 +42,20 @@ def test_the_least_that_a_line_may_say() -> None:
     ]
 
 
+def test_a_request_without_an_answer_is_one() -> None:
+    (request,) = observed("log", log_body(line() | {"response": None, "exception": None, "spans": None})).requests
+    assert (request.call, request.response_size_bytes) == (Call("GET", "", 0), 0)
+    assert parsed("log", log_body(line() | {"request": None})).dropped == Counter({"bad_time": 1})
+
+
+def test_a_consumer_may_be_told_as_a_number_or_an_object() -> None:
+    assert [_request({"consumer": told}).call.consumer for told in (7, {"identifier": "bob"}, "bob")] == [
+        "7",
+        "bob",
+        "bob",
+    ]
+
+
 @pytest.mark.parametrize(
     ("told", "kept"), [(None, 0), (-1, 0), (0, 0), (46, 46), (46.0, 46), (10**14, 10**13), (10**300, 10**13)]
 )

@@ -157,6 +157,7 @@ def test_attributes_that_are_none_cost_no_span(attributes: object) -> None:
         ("url.full", "https://a.b/c?x=1#access_token=s", f"https://a.b/c?x=1#access_token={MASKED}"),
         ("http.target", "/c?api_key=s", f"/c?api_key={MASKED}"),
         ("url.query", "api-key=s&x=1", f"api-key={MASKED}&x=1"),
+        ("url.fragment", "access_token=s&x=1", f"access_token={MASKED}&x=1"),
         ("http.request.header.authorization", ["Bearer s"], MASKED),
         ("http.request.header.x_api_key", "s", MASKED),
         ("http.response.header.set-cookie", ["a=b"], MASKED),

@@ -110,6 +110,23 @@ def test_an_empty_consumer_is_none(nobody: str | None) -> None:
     assert counted.call == Call("POST", "/orders", 201)
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (42, "42"),
+        ({"identifier": "bob", "name": "Bob"}, "bob"),
+        ({"identifier": 42}, "42"),
+        ({"identifier": None}, None),
+        ({}, None),
+    ],
+)
+def test_a_consumer_told_as_a_number_or_an_object_is_known_by_its_identifier(told: object, kept: str | None) -> None:
+    error = {"consumer": told, "method": "GET", "path": "/", "msg": "no", "type": "Error", "error_count": 1}
+    found = observed("sync", _sync(requests=[ROW | {"consumer": told}], server_errors=[error]))
+    assert [each.call for each in found.traffic] == [Call("POST", "/orders", 201, kept)]
+    assert [each.consumer for each in found.errors] == [kept]
+
+
 def test_names_are_cut_as_sdks_cut_them_and_cleaned() -> None:
     found = observed(
         "sync",
@@ -126,6 +143,7 @@ def test_consumers_are_told_when_they_have_a_name_or_a_group() -> None:
     told = [
         {"identifier": "ann", "name": "Ann", "group": None},
         {"identifier": "bob", "group": "Admins"},
+        {"identifier": 7, "name": "Seven"},
         {"identifier": "carl", "name": "", "group": ""},
         {"identifier": "", "name": "Nobody"},
         {"name": "Nobody"},
@@ -135,6 +153,7 @@ def test_consumers_are_told_when_they_have_a_name_or_a_group() -> None:
     assert found.observed[0].consumers == [
         ConsumerTold("ann", NOW, name="Ann"),
         ConsumerTold("bob", NOW, group="Admins"),
+        ConsumerTold("7", NOW, name="Seven"),
     ]
     assert found.dropped == Counter({"no_identifier": 2, "unknown_shape": 1})
 

@@ -82,8 +82,8 @@ def test_a_json_report_is_answered_in_json_and_marked(api: ApiClient, shop: Repo
     assert InboxReport.objects.get().is_json is True
 
 
-@pytest.mark.parametrize("scheme", ["bearer ", "BEARER "])
-def test_the_scheme_of_a_token_is_read_in_any_case(api: ApiClient, shop: Reporter, scheme: str) -> None:
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "Bearer%20"])
+def test_the_scheme_of_a_token_is_read_in_any_case_and_undecoded(api: ApiClient, shop: Reporter, scheme: str) -> None:
     headers = shop.headers() | {"Authorization": scheme + shop.secret}
     assert api.post("/v1/traces", headers=headers, content=BODY).status_code == 200
 
@@ -113,6 +113,14 @@ def test_a_log_is_known_by_its_files_uuid(api: ApiClient, shop: Reporter) -> Non
 
 def test_a_client_id_is_read_in_any_case(api: ApiClient, shop: Reporter) -> None:
     assert api.post(f"/v2/{str(shop.app.client_id).upper()}/dev/sync", content=b"{}").status_code == 202
+
+
+def test_a_base_url_may_end_in_a_slash(server: LiveServer, shop: Reporter) -> None:
+    """A 404 would silence the SDK for good."""
+    answer = httpx.post(f"{server.url}/{shop.hub('log')}?uuid=a", content=BODY)
+    assert (answer.status_code, answer.json()) == (202, {})
+    report = InboxReport.objects.get()
+    assert (report.kind, report.environment, report.message_id, bytes(report.body)) == (3, "dev", "a", BODY)
 
 
 def test_what_postgresql_could_not_hold_is_replaced(api: ApiClient, shop: Reporter) -> None:

@@ -7,9 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
 
 import httpx
 import psycopg
@@ -18,6 +15,7 @@ import pytest
 from analytics.ingest import inbox
 from analytics.models import InboxReport
 from tests.analytics.reporters import Ingest, Reporter, bodies, database, new_reporter, wait_for_a_blocked_report
+from tests.analytics.watching import Watch, processes, resident_bytes
 from tests.cast import Tenant
 from tests.live_server import LiveServer, serve
 
@@ -29,22 +27,6 @@ def victim(stores: object) -> Iterator[LiveServer]:
     """A server of this test's own, to kill."""
     with serve() as server:
         yield server
-
-
-def _processes(parent: int) -> list[int]:
-    """A process and all that it started."""
-    started = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [parent, *(pid for child in started for pid in _processes(int(child)))]
-
-
-def _resident_bytes(server: LiveServer) -> int:
-    lines = [
-        line
-        for pid in _processes(server.process.pid)
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("VmRSS:")
-    ]
-    return sum(int(line.split()[1]) * 1024 for line in lines)
 
 
 # --- killed -------------------------------------------------------------------------------------------------------
@@ -69,7 +51,7 @@ def test_a_killed_web_process_loses_nothing_that_it_answered(victim: LiveServer,
     with ThreadPoolExecutor(8) as senders:
         sending = [senders.submit(send_until_it_dies, number) for number in range(8)]
         assert enough.wait(60)
-        for pid in reversed(_processes(victim.process.pid)):
+        for pid in reversed(processes(victim.process.pid)):
             os.kill(pid, signal.SIGKILL)
         for each in sending:
             each.result(60)
@@ -115,28 +97,6 @@ def test_a_report_that_is_refused_takes_no_neighbour_along(ingest: Ingest, alice
 
 
 # --- swollen ------------------------------------------------------------------------------------------------------
-@dataclass
-class Watch:
-    """The most that a server's processes hold in memory while it is open."""
-
-    server: LiveServer
-    most_bytes: int = 0
-    _done: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(0.005):
-            self.most_bytes = max(self.most_bytes, _resident_bytes(self.server))
-
-
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_hundred_large_bodies_cost_less_than_64_mib(victim: LiveServer, shop: Reporter, is_told: bool) -> None:
     """Forty senders throw a hundred bodies of 4 MiB, at once and again: most are told to come later."""
@@ -148,7 +108,7 @@ def test_a_hundred_large_bodies_cost_less_than_64_mib(victim: LiveServer, shop: 
 
     for _ in range(20):
         httpx.post(f"{victim.url}/v1/traces", headers=shop.headers(), content=b"warm")
-    before = _resident_bytes(victim)
+    before = resident_bytes(victim)
     with Watch(victim) as watch, ThreadPoolExecutor(40) as senders:
         statuses = Counter(senders.map(send, range(100)))
     assert watch.most_bytes - before < 64 * MIB

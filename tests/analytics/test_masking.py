@@ -25,6 +25,8 @@ bodies = st.recursive(
         ("https://a.b/c?x=1&API-Key=s&y=", "https://a.b/c?x=1&API-Key=[REDACTED]&y="),
         ("/c?access_token=a%3Db=c#top", "/c?access_token=[REDACTED]#top"),
         ("/c#access_token=a&x=1", "/c#access_token=[REDACTED]&x=1"),
+        ("/c?api%5Fkey=s&access%5ftoken=s", "/c?api%5Fkey=[REDACTED]&access%5ftoken=[REDACTED]"),
+        ("/c?%61pi%2Dkey=s&p%77d=s&%zz=1", "/c?%61pi%2Dkey=[REDACTED]&p%77d=[REDACTED]&%zz=1"),
         ("/c?token", "/c?token"),
         ("/c?token=", "/c?token="),
         ("/token/secret?x=1", "/token/secret?x=1"),
@@ -56,6 +58,11 @@ def test_secrets_in_a_body_at_any_depth_and_strings_alone() -> None:
         "list": [{"ssn": MASKED}],
         "name": "Ann",
     }
+
+
+def test_numbers_stay_as_they_were_written() -> None:
+    body = '{"price":1.10,"much":1e5,"id":123456789012345678901234567890,"list":[-0.0,0]}'
+    assert mask_body(body) == body
 
 
 @pytest.mark.parametrize("body", ["", "plain text", "password=x", '"a string"', "17", '{"broken": ', "******"])

@@ -219,6 +219,63 @@ def test_json_may_tell_of_any_number(told: int) -> None:
     assert result.dropped == ({"too_late": 1} if told < 0 else {})
 
 
+BAD_ATTRIBUTE = {"key": "a", "value": {"stringValue": 5}}
+GOOD_ATTRIBUTE = {"key": "http.request.method", "value": {"stringValue": "GET"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "spans", "requests"),
+    [
+        ({"attributes": [BAD_ATTRIBUTE, "b", {"key": 1}, GOOD_ATTRIBUTE]}, 1, 1),
+        ({"attributes": [{"key": "a", "value": {"arrayValue": {"values": [{"intValue": "x"}] * 3}}}]}, 1, 0),
+        ({"events": [5, 5, {"name": 5}]}, 1, 1),
+        ({"kind": "SPAN_KIND_SERVER"}, 0, 0),
+        ({"status": []}, 0, 0),
+        ({"startTimeUnixNano": "yesterday"}, 0, 0),
+    ],
+    ids=["attributes", "values", "events", "kind", "status", "time"],
+)
+def test_what_of_json_is_not_as_otlp_has_it_is_left_out_alone(fields: Any, spans: int, requests: int) -> None:
+    """As of protobuf a broken item is. Beside it stands a whole one."""
+    told = json.loads(json_body(**fields))
+    told["resourceSpans"].append(json.loads(json_body())["resourceSpans"][0])
+    result = parse_traces(report(json.dumps(told).encode(), is_json=True))
+    (seen,) = result.observed
+    assert (len(seen.spans), len(seen.requests)) == (1 + spans, 1 + requests)
+    assert result.dropped == {"bad_json": 1 if not spans else 3}
+
+
+def test_a_text_that_javascript_cut_within_a_character_does_not_cost_the_report() -> None:
+    """The limit of an attribute's length cuts there, and JSON.stringify writes what is left as an escape."""
+    cut = [GOOD_ATTRIBUTE, {"key": "note", "value": {"stringValue": "cut \ud83d"}}]
+    (seen,) = parse_traces(report(json_body(attributes=cut), is_json=True)).observed
+    assert seen.spans[0].attributes["note"] == "cut \ufffd"
+    assert len(seen.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("NaN", "bad_point"),
+        ('"NaN"', "bad_point"),
+        ("Infinity", "bad_point"),
+        ('"-Infinity"', "bad_point"),
+        ("1e999", "bad_json"),
+    ],
+)
+def test_numbers_that_are_none_cost_their_point_alone(told: str, reason: str) -> None:
+    """However they are written: protobuf's JSON does it in text, Python's and others' as a bare word."""
+    points = fine([1], sum=0.125), fine([2], sum=0.5)
+    body = json_of(metrics(exponential("http.server.request.duration", *points))).replace(b"0.125", told.encode())
+    result = parse_metrics(report(body, is_json=True))
+    assert [each.requests for each in result.observed[0].traffic] == [2]
+    assert result.dropped == {reason: 1}
+
+
+def test_a_mark_of_the_byte_order_is_no_content() -> None:
+    assert len(parse_traces(report(b"\xef\xbb\xbf" + json_body(), is_json=True)).observed[0].requests) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -1,5 +1,6 @@
 """Application logs and the four events of Apitally's SDK."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -131,7 +132,30 @@ def test_a_startup_is_json() -> None:
     assert startup.endpoints == (EndpointTold("GET", "/a", "A", "All"), EndpointTold("PUT", "/b"))
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"paths": [{}]}', '{"paths": 5}', "[" * 100_000, None, {"a": 1}])
+def test_a_startup_may_be_described_by_its_openapi_document() -> None:
+    told = {
+        "paths": [{"method": "GET", "path": "/a"}, {"method": "GET", "path": "/b", "summary": "Its own word"}],
+        "openapi": json.dumps(
+            {"paths": {path: {"get": {"summary": "S", "description": "D"}} for path in ("/a", "/b")}}
+        ),
+    }
+    (startup,) = observed(events(event("apitally.app.startup", json.dumps(told)))).startups
+    assert startup.endpoints == (EndpointTold("GET", "/a", "S", "D"), EndpointTold("GET", "/b", "Its own word", "D"))
+
+
+def test_what_is_wrong_of_a_startup_is_left_out_alone() -> None:
+    told = {
+        "versions": {"python": "3.11", "build": 7},
+        "paths": [{}, 5, {"method": "GET", "path": "/a"}],
+        "openapi": {"paths": {}},
+    }
+    result = parsed(events(event("apitally.app.startup", json.dumps(told))))
+    (startup,) = result.observed[0].startups
+    assert (startup.versions, startup.endpoints) == ({"python": "3.11"}, (EndpointTold("GET", "/a"),))
+    assert result.dropped == {"no_method": 1, "unknown_shape": 1, "bad_openapi": 1}
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"framework": 5}', "[" * 100_000, None, {"a": 1}])
 def test_a_startup_that_is_none_is_left_out(body: object) -> None:
     bad(event("apitally.app.startup", body))
 

@@ -106,7 +106,9 @@ def test_a_url_is_made_of_what_was_told(attributes: Mapping[str, object], url: s
     assert request_of({"http.request.method": "GET", **attributes}).url == url
 
 
-@pytest.mark.parametrize(("told", "kept"), [(99, 0), (600, 0), ("204", 204), (None, 0), (2**62, 0), (404.0, 0)])
+@pytest.mark.parametrize(
+    ("told", "kept"), [(99, 0), (600, 0), ("204", 204), (None, 0), (2**62, 0), (404.0, 404), (404.5, 0)]
+)
 def test_a_status_is_one_or_none(told: object, kept: int) -> None:
     assert request_of({**NEW, "http.response.status_code": told}).call.status_code == kept
 
@@ -226,8 +228,33 @@ def test_a_span_is_shown_without_headers_bodies_and_secrets() -> None:
     assert not {"http.request.header.accept", "apitally.response.body"} & seen.attributes.keys()
 
 
+def test_secrets_are_masked_wherever_a_span_tells_of_a_url() -> None:
+    told = dict.fromkeys(("url.full", "url.original", "http.url", "http.target"), "https://h/a?token=abc&b=c")
+    told |= {"url.query": "b=c&api%5Fkey=abc", "url.fragment": "access_token=abc", "other": "a=b"}
+    (seen,) = observed(traces(span(told, kind=3, name="GET /a?token=abc"))).spans
+    assert "abc" not in repr(seen)
+    assert (seen.name, seen.attributes["other"]) == ("GET /a?token=[REDACTED]", "a=b")
+    assert seen.attributes["url.full"] == "https://h/a?token=[REDACTED]&b=c"
+    assert seen.attributes["url.query"] == "b=c&api%5Fkey=[REDACTED]"
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "span_id"),
+    [(b"", SPAN_ID), (bytes(16), SPAN_ID), (TRACE_ID, b""), (TRACE_ID, bytes(8)), (SPAN_ID,) * 2],
+)
+def test_a_span_without_ids_is_left_out(trace_id: bytes, span_id: bytes) -> None:
+    result = parsed(traces(span(NEW, trace_id=trace_id, span_id=span_id), span(NEW)))
+    assert result.dropped == {"bad_id": 1}
+    assert len(result.observed[0].spans) == 1
+
+
+@pytest.mark.parametrize("parent", [b"", bytes(8), SPAN_ID * 2])
+def test_a_parent_that_is_none_is_left_out(parent: bytes) -> None:
+    assert observed(traces(span(NEW, parent_span_id=parent))).spans[0].parent_span_id == ""
+
+
 def test_kinds_are_named() -> None:
-    kinds = [span({}, kind=kind, span_id=bytes([kind] * 8)) for kind in range(7)]
+    kinds = [span({}, kind=kind, span_id=bytes([kind + 1] * 8)) for kind in range(7)]
     assert [each.kind for each in observed(traces(*kinds)).spans] == [
         "INTERNAL",
         "INTERNAL",

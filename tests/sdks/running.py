@@ -11,17 +11,19 @@ HERE = Path(__file__).resolve().parent
 ENDS_WITHIN_S = 60
 
 
-def run_app(script: str, *, sdk: str, folder: Path, **environment: str) -> None:
-    """Until it has made its calls and its SDK has sent everything; its output is shown when it fails."""
+def run_app(script: str, *, sdk: str, folder: Path, **environment: str) -> str:
+    """What it prints, once it has made its calls and its SDK has sent everything."""
     python = HERE / ".venv" / sdk / "bin" / "python"
     if not python.exists():
         pytest.fail(f"{python} is missing: `make test` makes it")
     # Apitally's second generation keeps silent where it believes itself in a test.
     told = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "OTEL_", "DJANGO_"))}
     told |= environment | {"SHOP_PORT": str(_free_port()), "TMPDIR": str(folder)}
-    subprocess.run(
-        [python, HERE / "apps" / script], env=told, check=True, timeout=ENDS_WITHIN_S, cwd=folder, capture_output=True
+    command = [python, HERE / "apps" / script]
+    done = subprocess.run(
+        command, env=told, check=True, timeout=ENDS_WITHIN_S, cwd=folder, capture_output=True, text=True
     )
+    return done.stdout
 
 
 def _free_port() -> int:

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import call_command
 
 from analytics import services
-from analytics.models import App, RejectedReport
+from analytics.models import App, ErrorGroup, ErrorKind, RejectedReport
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
 from tests.live_server import LiveServer
@@ -29,10 +29,14 @@ USER, ORDERS, BOOM = ("GET", "/users/{user_id}"), ("POST", "/orders"), ("GET", "
 
 
 class Reader:
-    """What alice's backend reads of an app by Apitally's API."""
+    """What alice's backend reads of an app by Apitally's API. `sizes` are what the shop's callers know of bodies: how
+    many bytes they sent and were answered in all, by method and path."""
 
-    def __init__(self, api: ApiClient, tenant: Tenant, app: App) -> None:
+    def __init__(
+        self, api: ApiClient, tenant: Tenant, app: App, sizes: dict[str, tuple[int, int]] | None = None
+    ) -> None:
         self._api, self._tenant, self._path = api, tenant, f"/v1/apps/{app.pk}"
+        self.sizes = sizes or {}
 
     def get(self, path: str, **params: Any) -> Any:
         answer = self._api.get(f"{self._path}/{path}", of=self._tenant, params=params)
@@ -54,10 +58,10 @@ def observed(api: ApiClient, server: LiveServer, alice: Tenant, tmp_path: Path) 
         token = services.create_write_token(app, name="shop", by=BY).secret
         told = {"SHOP_CLIENT_ID": str(app.client_id), "APITALLY_HUB_BASE_URL": server.url}
         told |= {"APITALLY_OTLP_ENDPOINT": server.url, "APITALLY_WRITE_TOKEN": token}
-        run_app(script, sdk=sdk, folder=tmp_path, **told)
+        printed = run_app(script, sdk=sdk, folder=tmp_path, **told)
         call_command("ingest_reports")
         assert list(RejectedReport.objects.values_list("reason", "explanation")) == []
-        return Reader(api, alice, app)
+        return Reader(api, alice, app, json.loads(printed.splitlines()[-1]))
 
     return run
 
@@ -75,8 +79,12 @@ def test_what_an_sdk_saw_is_what_the_api_tells(observed: Callable[[str, str], Re
     # Traffic: requests without a route are none.
     hours = reader.get("traffic")["data"]
     assert sum(hour["requests"] for hour in hours) == 12
-    assert sum(hour["bytes_received"] for hour in hours) > 0
-    assert sum(hour["bytes_sent"] for hour in hours) > 0
+    sent, answered = zip(*(reader.sizes[call] for call in ("GET /users/7", "POST /orders", "GET /boom")), strict=True)
+    unseen = (
+        reader.sizes["GET /boom"][1] if (sdk, script) == (FIRST, "fastapi_shop.py") else 0
+    )  # answered outside of it
+    assert sum(hour["bytes_received"] for hour in hours) == sum(sent) > 0
+    assert sum(hour["bytes_sent"] for hour in hours) == sum(answered) - unseen > 0
 
     # Consumers with names and groups.
     consumers = {each["identifier"]: each for each in reader.get("consumers")["data"]}
@@ -108,6 +116,11 @@ def test_what_an_sdk_saw_is_what_the_api_tells(observed: Callable[[str, str], Re
     )
     assert {each["env"] for each in logs} == {"dev"}
     assert not any("abc" in each["url"] for each in logs)
+
+    # Errors. Of what was not valid Django's REST framework tells by its status alone.
+    errors = ErrorGroup.objects.values_list("kind", "endpoint__method", "endpoint__path", "location", "occurrences")
+    not_valid = {(ErrorKind.VALIDATION, *ORDERS, "body.qty", 2)} if script.startswith("fastapi") else set()
+    assert set(errors) == {(ErrorKind.SERVER, *BOOM, "", 1)} | not_valid
 
     # Metrics.
     (total,) = reader.post(

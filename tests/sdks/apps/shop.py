@@ -23,10 +23,16 @@ PEOPLE = {"alice": ("Alice", "Admins"), "bob": ("Bob", "")}
 
 
 def drive(url):
-    """Makes all the calls, one after the other."""
+    """Makes all the calls, one after the other. Prints how many bytes their bodies had in all, by method and path:
+    as they were sent, and as they were answered."""
+    sizes = {}
     for method, path, consumer, body, times in CALLS:
+        of_all = sizes.setdefault(f"{method} {path.partition('?')[0]}", [0, 0])
         for _ in range(times):
-            _call(method, url + path, consumer, body)
+            sent, answered = _call(method, url + path, consumer, body)
+            of_all[0] += sent
+            of_all[1] += answered
+    print(json.dumps(sizes), flush=True)
     time.sleep(2)  # the first generation writes its log once a second, and sends at the end what was written
 
 
@@ -39,6 +45,6 @@ def _call(method, url, consumer, body):
     request = urllib.request.Request(url, data=data, headers=headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            answer.read()
+            return len(data or b""), len(answer.read())
     except urllib.error.HTTPError as error:
-        error.read()
+        return len(data or b""), len(error.read())
