@@ -60,7 +60,13 @@ def _plans(desk: Client, url: str, query: dict[str, Any]) -> str:
         (
             "keys_apikey",
             {"q": "abcd"},
-            {"api_key_public_id", "api_key_by_name", "api_key_secret_by_end", "user_by_name"},
+            {
+                "api_key_public_id",
+                "api_key_by_name",
+                "api_key_secret_by_end",
+                "api_key_secret_by_start",
+                "user_by_name",
+            },
         ),
         ("keys_apikeysecret", {"q": "abcd"}, {"api_key_secret_by_end", "api_key_public_id"}),
         ("plans_subscription", {"q": "uma@"}, {"user_by_address"}),
