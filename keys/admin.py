@@ -185,7 +185,7 @@ class UsageWindowAdmin(NumberedDesk, AccountFirstDesk):
         "calls_denied",
     )  # fmt: skip
     list_filter = (AccountFilter, "subject_kind")
-    ordering = ("-end", "-id")
+    ordering = ("-end", "-units_allowed")  # an index's order: those who spent most of a window come first
 
 
 @admin.register(models.UsageHour)
