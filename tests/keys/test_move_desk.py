@@ -167,6 +167,18 @@ def _go_through(desk: Client, answer: Any, whom: dict[str, Any], target: Plan) -
     return steps, answer
 
 
+def test_a_preview_says_what_was_granted_as_the_pages_do(api: ApiClient, desk: Client, alice: Tenant) -> None:
+    gold, copper = alice.plan(100), alice.plan(50, name="Copper")
+    user = alice.user(gold)
+    grant(user, 30)
+    _call(api, alice, alice.key(user=user), 90)
+    drain_all(for_s=5)
+    for whom in ({"source": gold.pk}, {"users": user.pk}):
+        assert "90 of 80 used: blocked until" in _text(desk.get(reverse("desk:move"), whom | {"target": copper.pk}))
+    one = desk.get(reverse("desk:change_plan", args=["user", user.pk]), {"plan": copper.pk})
+    assert "90 of 80 used: blocked until" in _text(one)
+
+
 def test_a_plans_users_are_moved_step_by_step(
     api: ApiClient, desk: Client, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
