@@ -26,7 +26,8 @@ from accounts import services
 from accounts.actors import Actor
 from accounts.api.addresses import address_of
 from accounts.desk.access_keys import ACTS as ACCESS_KEY_ACTS
-from accounts.desk.access_keys import AccessKeyForm
+from accounts.desk.access_keys import AccessKeyForm, access_key_page
+from accounts.desk.account_filter import AccountFilter
 from accounts.desk.acts import Acting, asks_once
 from accounts.desk.searching import IndexedChangeList, searched
 from accounts.errors import RefusedError
@@ -37,7 +38,6 @@ from keys.desk.usage_bar import UsageColumn
 from keys.desk.user_acts import ACTS as USER_ACTS
 from keys.desk.user_page import user_page
 from keys.invalidation import NotYetInForce
-from keys.quotas import quotas_of_users
 from keys.services import delete_user
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Desk(Acting, _ModelAdmin):
     sortable_by: ClassVar[tuple[str, ...]] = ()  # what an index sorts
     # What tells of a person: shown in clear, and searched, only by who has the permission (accounts.roles).
     personal_fields: tuple[str, ...] = ()
+
+    @property
+    def list_filter_submit(self) -> bool:
+        """Whether the filters have a button: what is chosen in a field is sent by it, the others are links."""
+        return AccountFilter in self.list_filter
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -213,18 +218,6 @@ class AccountFirstDesk(ReadOnlyDesk):
         )
 
 
-class AccountFilter(admin.SimpleListFilter):
-    title = "account"
-    parameter_name = "account_id"
-
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [(str(pk), name) for pk, name in Account.objects.order_by("name").values_list("pk", "name")[:200]]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset.filter(account_id=int(value)) if value and value.isdecimal() else queryset
-
-
 def object_id_of(request: HttpRequest) -> str | None:
     """Of the one row whose page is asked for; None on a list."""
     return request.resolver_match.kwargs.get("object_id") if request.resolver_match is not None else None
@@ -268,6 +261,7 @@ class AccountAdmin(Desk):
     readonly_fields = ("slug", "bucket", "created_at")
     ordering = ("name",)
     change_form_outer_before_template = "desk/account_status.html"
+    change_form_outer_after_template = "desk/account_calls.html"
 
     def facts(self, request: HttpRequest, row: Account) -> dict[str, Any]:
         return account_page(request, row)
@@ -285,17 +279,17 @@ class AccessKeyAdmin(Desk):
     form = AccessKeyForm
     list_display = ("name", "account", "masked", "requests_per_minute", "expires_at", "revoked_at", "last_used_at")
     list_select_related = ("account",)
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), AccountFilter)
     search_fields = ("name__icontains", "last4", "account__name__icontains")
     autocomplete_fields = ("account",)
     readonly_fields = ("masked", "revoked_at", "last_used_at", "created_at")
     actions = ("revoke",)
     acts = ACCESS_KEY_ACTS
-    change_form_outer_before_template = "desk/actions.html"
+    change_form_outer_before_template = "desk/access_key_status.html"
     ordering = ("-id",)
 
     def facts(self, request: HttpRequest, row: AccessKey) -> dict[str, Any]:
-        return {"actions": self.act_links(request, row)}
+        return access_key_page(request, row, self.act_links(request, row))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.readonly_fields, "account") if obj else ()
@@ -326,7 +320,6 @@ class AccessKeyAdmin(Desk):
 
 @admin.register(User)
 class UserAdmin(UsageColumn, ServiceDesk):
-    quotas_of = staticmethod(quotas_of_users)
     acts = USER_ACTS
     change_form_outer_before_template = "desk/user_status.html"
     change_form_outer_after_template = "desk/user_calls.html"

@@ -35,9 +35,9 @@ WITH RECURSIVE kinds(kind) AS (
 Snapshot = dict[str, Any]
 
 
-def record_created(by: Actor, row: Model) -> None:
+def record_created(by: Actor, row: Model, *, reason: str = "") -> None:
     """A new row, with those of its fields that say something."""
-    _record(by, row, "created", {}, _that_say_something(_snapshot(row)))
+    _record(by, row, "created", {}, _that_say_something(_snapshot(row)), reason=reason)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import action as detail_action
 
-from accounts.admin import AccountFilter, Desk, ReadOnlyDesk, ServiceDesk, staff_of
+from accounts.admin import Desk, ReadOnlyDesk, ServiceDesk, staff_of
+from accounts.desk.account_filter import AccountFilter
 from analytics import services
 from analytics.models import (
     App,

@@ -1,12 +1,13 @@
--- A window's use is reset, or more is granted, by an event with an amount (DESIGN 5a). Atomic; Redis's clock decides.
+-- A window's use is reset, more is granted, or what is left of that is taken back, by an event with an amount
+-- (DESIGN 5a). Atomic; Redis's clock decides.
 --
 -- KEYS: 1 {tag}:head   (every other name is built here and carries the same tag)
 -- ARGV: 1 account      2 subject      3 start, ms   4 end, ms
---       5 kind         'grant' | 'reset'            6 units granted (0 for a reset)
+--       5 kind         'grant' | 'reset' | 'take'   6 units granted; taken back at most; 0 for a reset
 --       7 request      names this wish: carried out once, however often it is sent
 --       8 plan         9 kind of actor  10 its name  11 reason    (what the event tells besides)
---       12 stream max  13 granted max
---       and with a fill:  14 nonce  15 used  16 granted   as the ledger has them
+--       12 stream max  13 granted max  14 limit of the plan
+--       and with a fill:  15 nonce  16 used  17 granted   as the ledger has them
 -- Returns {'CLOSED', run} | {'MISS', nonce} | {'FULL'} | {'ENDED'} | {'NOTHING'} | {'TOO_MUCH'}
 --       | {'ADJUSTED' | 'REPEATED', amount, used, granted}
 --
@@ -36,15 +37,19 @@ local used, granted = tonumber(counter[2]), tonumber(counter[3])
 if is_live and counter[4] then return {'REPEATED', tonumber(counter[4]), used, granted} end
 if now < first or now >= last then return {'ENDED'} end
 if not is_live or not granted then
-  if ARGV[14] ~= nonce then return {'MISS', nonce} end
-  if not is_live then used = tonumber(ARGV[15]) end
-  granted = tonumber(ARGV[16])
+  if ARGV[15] ~= nonce then return {'MISS', nonce} end
+  if not is_live then used = tonumber(ARGV[16]) end
+  granted = tonumber(ARGV[17])
 end
 if call('XLEN', tag .. 'events') >= tonumber(ARGV[12]) then return {'FULL'} end
 
 local amount = -units
-if kind == 'reset' then amount = -(used + granted) else granted = granted + units end
-if amount >= 0 then return {'NOTHING'} end
+if kind == 'reset' then amount = -(used + granted) end
+if kind == 'take' then amount = math.min(units, granted, tonumber(ARGV[14]) - used) end
+local is_something = amount < 0
+if kind == 'take' then is_something = amount > 0 end
+if not is_something then return {'NOTHING'} end
+if kind ~= 'reset' then granted = granted - amount end
 if granted > tonumber(ARGV[13]) then return {'TOO_MUCH'} end
 used = used + amount
 -- The words of keys/events.py ADJUSTMENT_RECORD.

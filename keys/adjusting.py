@@ -1,5 +1,5 @@
-"""Resetting a window, and granting extra units for it: one script call that changes the counter and tells it as an
-event; sent once, carried out once."""
+"""Resetting a window, granting extra units for it and taking back what is left of these: one script call that changes
+the counter and tells it as an event; sent once, carried out once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,27 +14,40 @@ from accounts.actors import Actor
 from accounts.errors import RefusedError
 from accounts.models import AuditEntry, User
 from accounts.secrets import Bucket
+from keys.counters import Counted, filed_grants, filed_units
 from keys.events import head_name, to_ms
 from keys.ledger.opening import open_bucket_now
 from keys.ledger.reading import redis_now
 from keys.models import AdjustmentKind, ApiKey
+from keys.quotas import Quota, quota_of
 from keys.redis import client
-from keys.standing import filed_grants, filed_units, in_window
+from keys.standing import in_window
 from keys.subjects import Subject
-from keys.usage import Quota, quota_of
 from plans.models import MAX_REQUESTS
 from plans.windows import Window
 
 SCRIPT = Path(__file__).with_name("adjust.lua").read_text()
 ATTEMPTS: Final = 6
 REASON_LENGTH: Final = 500
-DONE: Final = {AdjustmentKind.GRANT: "granted extra units", AdjustmentKind.RESET: "had its use reset"}
-UNKNOWN: Final = {AdjustmentKind.GRANT: "grant not confirmed", AdjustmentKind.RESET: "reset not confirmed"}
+DONE: Final = {
+    AdjustmentKind.GRANT: "granted extra units",
+    AdjustmentKind.RESET: "had its use reset",
+    AdjustmentKind.TAKE: "had granted units taken back",
+}
+UNKNOWN: Final = {
+    AdjustmentKind.GRANT: "grant not confirmed",
+    AdjustmentKind.RESET: "reset not confirmed",
+    AdjustmentKind.TAKE: "taking back not confirmed",
+}
 REFUSALS: Final = {
     "ENDED": "This window has ended: what was counted in it stays as it is.",
-    "NOTHING": "Nothing was spent in this window: there is nothing to reset.",
     "TOO_MUCH": f"No more than {MAX_REQUESTS} units can be granted for one window.",
     "FULL": "The stream of events is full: is the worker draining it? Nothing was adjusted.",
+}
+
+NOTHING: Final = {
+    AdjustmentKind.RESET: "Nothing was spent in this window: there is nothing to reset.",
+    AdjustmentKind.TAKE: "Nothing is left of what was granted for this window: there is nothing to take back.",
 }
 
 
@@ -48,7 +61,10 @@ class PerhapsAdjusted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of the window that somebody looked at. `units` are those granted; 0 for a reset."""
+    """What is wanted of the window that somebody looked at.
+
+    `units` are those granted, or those taken back at most; 0 for a reset.
+    """
 
     kind: AdjustmentKind
     subject: Subject
@@ -60,7 +76,8 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """`amount` is what the window's use was changed by, below zero; the rest is how it stood then."""
+    """`amount` is what the window's use was changed by, above zero where units were taken back; the rest is how it
+    stood then."""
 
     amount: int
     net: int
@@ -76,7 +93,7 @@ def adjust(of: ApiKey | User, wish: Wish, *, by: Actor, stream_max: int) -> Adju
     except ResponseError as refusal:
         raise NotAdjusted(f"Redis refused it, and nothing was adjusted: {refusal}") from refusal
     except RedisError as lost:
-        audit.record_done(by, of, UNKNOWN[wish.kind], told=_told(wish, -wish.units), reason=wish.reason)
+        audit.record_done(by, of, UNKNOWN[wish.kind], told=_told(wish, _amount(wish)), reason=wish.reason)
         raise PerhapsAdjusted from lost
     _record(of, wish, adjusted, by)
     return adjusted
@@ -85,8 +102,9 @@ def adjust(of: ApiKey | User, wish: Wish, *, by: Actor, stream_max: int) -> Adju
 def _quota_wished_for(of: ApiKey | User, wish: Wish) -> Quota:
     if not 0 < len(wish.reason) <= REASON_LENGTH or not wish.reason.isprintable():
         raise NotAdjusted(f"Give a reason of 1 to {REASON_LENGTH} printable characters.")
-    if wish.kind is AdjustmentKind.GRANT and not 0 < wish.units <= MAX_REQUESTS:
-        raise NotAdjusted(f"Grant 1 to {MAX_REQUESTS} units.")
+    if wish.kind is not AdjustmentKind.RESET and not 0 < wish.units <= MAX_REQUESTS:
+        does = "Take back" if wish.kind is AdjustmentKind.TAKE else "Grant"
+        raise NotAdjusted(f"{does} 1 to {MAX_REQUESTS} units.")
     try:
         quota = quota_of(of, now=redis_now())
     except RedisError as away:
@@ -117,6 +135,8 @@ def _ask_until_answered(of: ApiKey | User, wish: Wish, quota: Quota, by: Actor, 
                     net, granted = _filed(of, wish)
                     return Adjusted(found.amount, net, granted, is_repeat=True)
                 fill = (rest[0], *_filed(of, wish))
+            case "NOTHING":
+                raise NotAdjusted(NOTHING[wish.kind])
             case _:
                 raise NotAdjusted(REFUSALS[word])
     raise NotAdjusted("Redis was restarted again and again: nothing was adjusted.")
@@ -124,10 +144,8 @@ def _ask_until_answered(of: ApiKey | User, wish: Wish, quota: Quota, by: Actor, 
 
 def _filed(of: ApiKey | User, wish: Wish) -> tuple[int, int]:
     """What a counter starts from: the ledger is complete where the script misses something (DESIGN 5a, fill)."""
-    return (
-        filed_units(of.account_id, wish.subject, wish.window),
-        filed_grants(of.account_id, wish.subject, wish.window),
-    )
+    counted = Counted(of.account, wish.subject, wish.window)
+    return filed_units([counted])[counted], filed_grants([counted])[counted]
 
 
 def _words(of: ApiKey | User, wish: Wish, quota: Quota, by: Actor, stream_max: int) -> tuple[str | int, ...]:
@@ -145,6 +163,7 @@ def _words(of: ApiKey | User, wish: Wish, quota: Quota, by: Actor, stream_max: i
         wish.reason,
         stream_max,
         MAX_REQUESTS,
+        quota.limit,
     )
 
 
@@ -155,6 +174,11 @@ def _record(of: ApiKey | User, wish: Wish, adjusted: Adjusted, by: Actor) -> Non
         if adjusted.is_repeat and entries.filter(action__endswith=DONE[wish.kind]).exists():
             return
         audit.record_done(by, of, DONE[wish.kind], told=_told(wish, adjusted.amount), reason=wish.reason)
+
+
+def _amount(wish: Wish) -> int:
+    """By what the window's use would be changed, if all of it is there to be changed."""
+    return wish.units if wish.kind is AdjustmentKind.TAKE else -wish.units
 
 
 def _told(wish: Wish, amount: int) -> dict[str, Any]:

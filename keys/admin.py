@@ -16,15 +16,16 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from accounts.admin import AccountFilter, AccountFirstDesk, Desk, ReadOnlyDesk, object_id_of, show_secret, staff_of
+from accounts.admin import AccountFirstDesk, Desk, ReadOnlyDesk, object_id_of, show_secret, staff_of
+from accounts.desk.account_filter import AccountFilter
 from accounts.desk.acts import asks_once
 from keys import models, services
 from keys.desk.key_acts import ACTS
 from keys.desk.key_page import key_page
+from keys.desk.related import key_link, subject_link, user_link
 from keys.desk.usage_bar import UsageColumn
 from keys.finding import only_decision
 from keys.models import ApiKey, ApiKeyStatus
-from keys.quotas import quotas_of_keys
 
 KEY_FIELDS = ("name", "user", "plan", "status", "expires_at")
 
@@ -57,7 +58,6 @@ class OverlapForm(forms.Form):
 @admin.register(ApiKey)
 class ApiKeyAdmin(UsageColumn, Desk):
     form = ApiKeyForm
-    quotas_of = staticmethod(quotas_of_keys)
     acts = ACTS
     change_form_outer_before_template = "desk/key_status.html"
     change_form_outer_after_template = "desk/key_calls.html"
@@ -66,6 +66,7 @@ class ApiKeyAdmin(UsageColumn, Desk):
     list_filter = ("status", AccountFilter)
     search_fields = (
         "public_id", "name__istartswith", "user__name__istartswith", "user__email__istartswith", "secrets__last4",
+        "secrets__prefix",
     )  # fmt: skip
     personal_fields = ("user",)
     autocomplete_fields = ("account", "user", "plan")
@@ -146,13 +147,29 @@ class ApiKeySecretAdmin(ReadOnlyDesk):
     list_display = ("masked", "api_key", "account", "expires_at", "created_at")
     list_select_related = ("api_key", "account")
     fields = ("api_key", "account", "masked", "expires_at", "created_at")
-    search_fields = ("last4", "api_key__public_id")
+    search_fields = ("last4", "prefix", "api_key__public_id")
     ordering = ("-id",)
 
 
+class NumberedDesk(ReadOnlyDesk):
+    """Rows that name keys and users by their numbers: columns that lead to these."""
+
+    @admin.display(description="key")
+    def key(self, row: Any) -> str:
+        return key_link(row.api_key_id if isinstance(row, models.Decision) else row.key_id)
+
+    @admin.display(description="user")
+    def user(self, row: Any) -> str:
+        return user_link(row.user_id)
+
+    @admin.display(description="whose")
+    def whose(self, row: Any) -> str:
+        return subject_link(row.subject_kind, row.subject_id)
+
+
 @admin.register(models.Decision)
-class DecisionAdmin(AccountFirstDesk):
-    list_display = ("at", "outcome", "method", "endpoint", "api_key_id", "user_id", "cost", "ip")
+class DecisionAdmin(NumberedDesk, AccountFirstDesk):
+    list_display = ("at", "outcome", "method", "endpoint", "key", "user", "cost", "ip")
     personal_fields = ("endpoint", "ip")
     list_filter = (AccountFilter, "outcome")
 
@@ -162,32 +179,34 @@ class DecisionAdmin(AccountFirstDesk):
 
 
 @admin.register(models.UsageWindow)
-class UsageWindowAdmin(AccountFirstDesk):
+class UsageWindowAdmin(NumberedDesk, AccountFirstDesk):
     list_display = (
-        "end", "start", "subject_kind", "subject_id", "key_id", "units_allowed", "calls_allowed", "calls_denied",
+        "end", "start", "whose", "subject_kind", "key", "units_allowed", "units_adjusted", "calls_allowed",
+        "calls_denied",
     )  # fmt: skip
     list_filter = (AccountFilter, "subject_kind")
-    ordering = ("-end", "-id")
+    ordering = ("-end", "-units_allowed")  # an index's order: those who spent most of a window come first
 
 
 @admin.register(models.UsageHour)
-class UsageHourAdmin(AccountFirstDesk):
-    list_display = ("hour", "key_id", "user_id", "plan_id", "units_allowed", "calls_allowed", "calls_denied")
+class UsageHourAdmin(NumberedDesk, AccountFirstDesk):
+    list_display = ("hour", "key", "user", "plan_id", "units_allowed", "calls_allowed", "calls_denied")
     list_filter = (AccountFilter,)
     ordering = ("-hour", "-id")
 
 
 @admin.register(models.Adjustment)
-class AdjustmentAdmin(AccountFirstDesk):
-    list_display = ("at", "kind", "amount", "subject_kind", "subject_id", "reason", "actor_name", "start", "end")
+class AdjustmentAdmin(NumberedDesk, AccountFirstDesk):
+    list_display = ("at", "kind", "amount", "whose", "reason", "actor_name", "start", "end")
+    personal_fields = ("reason",)
     list_filter = (AccountFilter, "kind")
 
 
 @admin.register(models.NearLimit)
-class NearLimitAdmin(ReadOnlyDesk):
+class NearLimitAdmin(NumberedDesk):
     """As of the last look, those who used most of theirs first."""
 
-    list_display = ("percent", "subject_kind", "subject_id", "account", "used", "limit", "window_end")
+    list_display = ("percent", "whose", "account", "used", "limit", "window_end")
     list_select_related = ("account",)
     list_filter = (AccountFilter, "subject_kind")
     ordering = ("-percent", "pk")

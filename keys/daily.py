@@ -1,17 +1,18 @@
-"""How many calls of a key or a user there were on each of the last days, from the ledger's hours."""
+"""How many calls of a key, a user or an account there were on each of the last days, from the ledger's sums."""
 
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Final
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from accounts.models import Account
 from accounts.secrets import Bucket
 from keys.events import StreamId, from_ms, stream_name
-from keys.models import StreamPosition, UsageHour
+from keys.ledger.calls import Grain
+from keys.models import CallCount, StreamPosition, UsageHour
 from keys.redis import client
 
 DAYS: Final = 30
@@ -28,25 +29,32 @@ class DailyCalls:
 
 
 def calls_of_key_by_day(account: Account, key_id: int, *, now: datetime, zone: tzinfo) -> DailyCalls:
-    return _by_day(account, now, zone, key_id=key_id)
+    return _by_day(account, UsageHour.objects.filter(account_id=account.pk, key_id=key_id), "hour", now, zone)
 
 
 def calls_of_user_by_day(account: Account, user_id: int, *, now: datetime, zone: tzinfo) -> DailyCalls:
     """By all keys that were the user's when they called."""
-    return _by_day(account, now, zone, user_id=user_id)
+    return _by_day(account, UsageHour.objects.filter(account_id=account.pk, user_id=user_id), "hour", now, zone)
 
 
-def _by_day(account: Account, now: datetime, zone: tzinfo, **whose: int) -> DailyCalls:
+def calls_of_account_by_day(account: Account, *, now: datetime, zone: tzinfo) -> DailyCalls:
+    """2,880 rows however many keys it has (keys.ledger.calls)."""
+    counted = CallCount.objects.filter(account_id=account.pk, grain=Grain.QUARTER.value)
+    return _by_day(account, counted, "start", now, zone)
+
+
+def _by_day(
+    account: Account, sums: QuerySet[UsageHour] | QuerySet[CallCount], at: str, now: datetime, zone: tzinfo
+) -> DailyCalls:
     """Cost: two SELECTs, one round trip. Days are the zone's; an hour is counted to the day in which it begins."""
     true_until = _true_until(Bucket(account.bucket))
     today = now.astimezone(zone).date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     start = datetime(days[0].year, days[0].month, days[0].day, tzinfo=zone)
-    hours = UsageHour.objects.filter(account_id=account.pk, hour__gte=start, **whose)
-    sums = hours.values(day=TruncDate("hour", tzinfo=zone)).annotate(yes=Sum("calls_allowed"), no=Sum("calls_denied"))
+    by_day = sums.filter(**{f"{at}__gte": start}).values(day=TruncDate(at, tzinfo=zone))
     allowed: Counter[date] = Counter()
     denied: Counter[date] = Counter()
-    for row in sums.order_by():
+    for row in by_day.annotate(yes=Sum("calls_allowed"), no=Sum("calls_denied")).order_by():
         allowed[row["day"]], denied[row["day"]] = row["yes"], row["no"]
     return DailyCalls(days, [allowed[day] for day in days], [denied[day] for day in days], true_until)
 

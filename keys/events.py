@@ -145,7 +145,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class AdjustmentEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event with an amount and a reason; `units` is what its window's counter was changed by, below zero."""
+    """An event with an amount and a reason; `units` is what its window's counter was changed by."""
 
     bucket: Bucket
     stream_id: StreamId

@@ -14,6 +14,8 @@ from keys.models import ApiKey, ApiKeyQuerySet, ApiKeySecret, Decision
 ROWS = 20
 # A secret as it is displayed (`masked`), or its end alone.
 MASKED = re.compile(r"(?P<prefix>[0-9A-Za-z_]{0,16})(?:…|\.{2,3})?(?P<last4>[0-9a-fA-F]{4})")
+# The beginning of a secret, as much of it as is kept, and whatever follows: so do logs cut secrets short.
+BEGINNING = re.compile(r"(?P<prefix>(lk_user|lk)_[0-9a-f]{4})[0-9a-f]{0,27}(?:…|\.{2,3})?")
 # As the index decision_of_bucket has it.
 BUCKET = Func(Func(F("id"), function="uuid_send"), Value(6), function="get_byte", output_field=IntegerField()).bitand(
     15
@@ -31,7 +33,7 @@ class Found:
 
 
 def find(text: str, *, sees_people: bool) -> Found:
-    """`sees_people`: whether names and e-mail addresses may be searched. At most seven SELECTs, by indexes."""
+    """`sees_people`: whether names and e-mail addresses may be searched. At most nine SELECTs, by indexes."""
     text = text.strip()
     if not text:
         return Found()
@@ -69,10 +71,19 @@ def _by_mask(api_keys: ApiKeyQuerySet, text: str) -> ApiKeyQuerySet:
     return api_keys.filter(pk__in=secrets.values("api_key_id"))
 
 
+def _by_beginning(api_keys: ApiKeyQuerySet, text: str) -> ApiKeyQuerySet:
+    beginning = BEGINNING.fullmatch(text)
+    if beginning is None:
+        return api_keys.none()
+    secrets = ApiKeySecret.objects.filter(prefix=beginning["prefix"])
+    return api_keys.filter(pk__in=secrets.values("api_key_id"))
+
+
 def _by_memory(text: str, *, sees_people: bool) -> Found:
-    # Two SELECTs: by either of both, PostgreSQL would look at every key.
-    api_keys = [*_api_keys().filter(public_id=text)[:ROWS], *_by_mask(_api_keys(), text)[:ROWS]]
-    access_keys = _access_keys_by_mask(text)
+    # A SELECT each: by either of them, PostgreSQL would look at every key.
+    ways = (_api_keys().filter(public_id=text), _by_mask(_api_keys(), text), _by_beginning(_api_keys(), text))
+    api_keys = list(dict.fromkeys(key for way in ways for key in way[:ROWS]))
+    access_keys = _access_keys_by_mask(text) or _access_keys_by_beginning(text)
     if not sees_people:
         return Found(api_keys=api_keys, access_keys=access_keys)
     people = User.objects.live().select_related("account")
@@ -88,6 +99,12 @@ def _access_keys_by_mask(text: str) -> list[AccessKey]:
     if masked is None or not masked["prefix"].startswith("lk_"):
         return []
     rows = AccessKey.objects.filter(last4=masked["last4"].lower(), prefix__startswith=masked["prefix"])
+    return list(rows.select_related("account").order_by("-id")[:ROWS])
+
+
+def _access_keys_by_beginning(text: str) -> list[AccessKey]:
+    beginning = BEGINNING.fullmatch(text)
+    rows = AccessKey.objects.filter(prefix=beginning["prefix"]) if beginning else AccessKey.objects.none()
     return list(rows.select_related("account").order_by("-id")[:ROWS])
 
 

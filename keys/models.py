@@ -47,6 +47,7 @@ class AdjustmentKind(models.TextChoices):
 
     GRANT = "grant", "extra units granted"
     RESET = "reset", "use reset"
+    TAKE = "take", "granted units taken back"
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -111,8 +112,9 @@ class ApiKeySecret(models.Model):
     class Meta:
         verbose_name = "API key secret"
         constraints = [models.UniqueConstraint(fields=["account", "digest"], name="api_key_secret_unique")]
-        indexes = [  # for staff, who paste a secret or remember its end, and need not know whose it is
+        indexes = [  # for staff, who paste a secret or remember either end of it, and need not know whose it is
             models.Index(fields=["digest"], name="api_key_secret_by_digest"),
+            models.Index(fields=["prefix"], name="api_key_secret_by_start"),
             models.Index(fields=["last4"], name="api_key_secret_by_end"),
         ]
 
@@ -157,7 +159,7 @@ class Decision(models.Model):
 
 
 class Adjustment(models.Model):
-    """An event with an amount and a reason: a window was reset, or more was granted for it. Kept for good.
+    """An event with an amount and a reason: a window was reset, more was granted for it, or taken back. Kept for good.
 
     The id is made as a decision's is, so that no event can be in it twice. Names no rows by foreign key.
     """
@@ -170,7 +172,9 @@ class Adjustment(models.Model):
     start = models.DateTimeField()
     end = models.DateTimeField()
     kind = models.CharField(max_length=5, choices=AdjustmentKind)
-    amount = models.BigIntegerField(help_text="What the window's use was changed by: below zero.")
+    amount = models.BigIntegerField(
+        help_text="What the window's use was changed by: below zero unless units were taken back."
+    )
     plan_id = models.BigIntegerField(null=True)
     actor_kind = models.CharField(max_length=10, choices=ActorKind.choices())
     actor_name = models.CharField(max_length=150)
@@ -180,7 +184,9 @@ class Adjustment(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__lt=0), name="adjustment_below_zero"),
+            models.CheckConstraint(
+                condition=(Q(amount__lt=0) & ~Q(kind="take")) | Q(amount__gt=0, kind="take"), name="adjustment_sign"
+            ),
             models.CheckConstraint(condition=Q(kind__in=AdjustmentKind.values), name="adjustment_kind"),
             models.CheckConstraint(condition=Q(start__lt=models.F("end")), name="adjustment_forward"),
         ]

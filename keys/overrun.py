@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.models import User
+from keys.counters import Counted, filed_grants
 from keys.models import ApiKey, SubjectKind, UsageWindow
 from keys.subjects import Subject
 from plans.models import Plan, Subscription
@@ -31,11 +32,15 @@ SELECT subject_id, sum(units_allowed + units_adjusted)::bigint
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """A user or key that has used as much as the limit, or more; `window` is the one in which it would be refused."""
+    """A user or key that has used as much as the limit, or more; `window` is the one in which it would be refused.
+
+    `used` is net of `granted`, which may be used besides the limit.
+    """
 
     of: User | ApiKey
     used: int
     window: Window
+    granted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +111,11 @@ def _named(found: dict[Subject, tuple[int, Window]], *, is_whole: bool) -> Overr
     most = sorted(found.items(), key=lambda each: (-each[1][0], each[0]))[:SHOWN]
     ids = {kind: [subject.id for subject, _ in most if subject.kind is kind] for kind in SubjectKind}
     rows: dict[Subject, User | ApiKey] = {}
-    for user in User.objects.filter(pk__in=ids[SubjectKind.USER]):
+    for user in User.objects.select_related("account").filter(pk__in=ids[SubjectKind.USER]):
         rows[Subject(SubjectKind.USER, user.pk)] = user
-    for api_key in ApiKey.objects.filter(pk__in=ids[SubjectKind.KEY]):
+    for api_key in ApiKey.objects.select_related("account").filter(pk__in=ids[SubjectKind.KEY]):
         rows[Subject(SubjectKind.KEY, api_key.pk)] = api_key
-    first = [Over(rows[subject], used, window) for subject, (used, window) in most]
+    counted = {subject: Counted(rows[subject].account, subject, window) for subject, (_, window) in most}
+    granted = filed_grants(counted.values())
+    first = [Over(rows[subject], used, window, granted[counted[subject]]) for subject, (used, window) in most]
     return Overrun(len(found), first, is_whole)

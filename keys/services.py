@@ -50,11 +50,11 @@ def issue_api_key(account: Account, *, by: Actor, **fields: Unpack[ApiKeyFields]
 
 
 @transaction.atomic
-def update_api_key(api_key: ApiKey, *, by: Actor, **fields: Unpack[ApiKeyFields]) -> None:
+def update_api_key(api_key: ApiKey, *, by: Actor, reason: str = "", **fields: Unpack[ApiKeyFields]) -> None:
     _refuse_deleted(fields)
     for field, value in fields.items():
         setattr(api_key, field, value)
-    with audit.recording(by, api_key):
+    with audit.recording(by, api_key, reason=reason):
         api_key.save(update_fields=[*fields, "updated_at"])
     announce(api_key.account.bucket, *_secret_names(api_key))
 

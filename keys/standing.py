@@ -1,23 +1,22 @@
 """How a window stands: what was spent of it, what staff granted beside the plan's limit, and who adjusted it why."""
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import QuerySet
 
 from accounts.models import Account, User
-from accounts.secrets import Bucket
-from keys.events import counter_name, head_name
+from keys.counters import sums_of
 from keys.ledger.reading import beside_the_ledger
 from keys.ledger.writing import adjustment_row
-from keys.models import Adjustment, AdjustmentKind, ApiKey, UsageWindow
-from keys.redis import client
-from keys.subjects import Subject, subject_of_user
-from keys.usage import Quota, percentage, quota_of
+from keys.models import Adjustment, ApiKey
+from keys.quotas import Deciding, Quota, deciding_of, deciding_of_user, percentage
+from keys.subjects import Subject
 from plans.models import UNLIMITED, Plan, Subscription
-from plans.windows import Period, Window, window_at
+from plans.windows import Window
 
 ROWS = 50
 
@@ -46,16 +45,30 @@ class Standing:
     def percentage(self) -> float:
         return percentage(self.spent, self.allowance)
 
+    @property
+    def left_of_grants(self) -> int:
+        """What may be taken back: units that were granted and are not spent."""
+        return min(self.granted, self.quota.remaining) if not self.quota.is_unlimited else 0
+
     def with_grant(self, units: int) -> "Standing":
         return Standing(replace(self.quota, net=self.quota.net - units), self.granted + units)
+
+    def with_taken(self, units: int) -> "Standing":
+        return self.with_grant(-units)
 
     def after_reset(self) -> "Standing":
         return Standing(replace(self.quota, net=-self.granted), self.granted)
 
 
 def standing_of(of: ApiKey | User, *, now: datetime) -> Standing:
-    """Cost: what quota_of costs, one more round trip, and a SELECT or two where Redis does not know."""
-    return standing_in(of.account, quota_of(of, now=now))
+    """Cost: one round trip, and at most four SELECTs."""
+    (standing,) = standings_of([of], now=now)
+    return standing
+
+
+def standings_of(rows: Sequence[ApiKey | User], *, now: datetime) -> list[Standing]:
+    """In the rows' order, at the cost of one; their accounts, and the keys' own plans, are at hand."""
+    return _standings(deciding_of(rows, now=now))
 
 
 def standing_if(of: ApiKey | User, plan: Plan | None, *, now: datetime) -> Standing:
@@ -65,44 +78,14 @@ def standing_if(of: ApiKey | User, plan: Plan | None, *, now: datetime) -> Stand
         api_key.plan = plan
         return standing_of(api_key, now=now)
     subscription = Subscription.objects.filter(user=of).first()
-    anchor = subscription.custom_start if subscription and plan else None
-    window = window_at(now, period=plan.period if plan else Period.MONTH, anchor=anchor)
-    subject = subject_of_user(of.pk, plan_id=plan.pk if plan else None)
-    return standing_in(of.account, Quota(subject, plan, window, net=0))
+    anchor = subscription.custom_start if subscription else None
+    (standing,) = _standings([deciding_of_user(of, plan, anchor=anchor, now=now)])
+    return standing
 
 
-def standing_in(account: Account, quota: Quota) -> Standing:
-    """Of one reading of the counter both what was used and what was granted; else both of the ledger."""
-    bucket, window = Bucket(account.bucket), quota.window
-    with client().pipeline(transaction=True) as pipeline:
-        pipeline.hget(head_name(bucket), "life")
-        pipeline.hgetall(counter_name(bucket, account.pk, quota.subject, window.start, window.end))
-        life, counter = pipeline.execute()
-    if life is None or counter.get("life") != life:
-        filed = filed_units(account.pk, quota.subject, window)
-        return Standing(replace(quota, net=filed), filed_grants(account.pk, quota.subject, window))
-    net, granted = int(counter["used"]), counter.get(f"granted:{life}")
-    if granted is None:  # nothing was adjusted in this life: the ledger knows all that was granted
-        granted = filed_grants(account.pk, quota.subject, window)
-    return Standing(replace(quota, net=net), int(granted))
-
-
-def filed_units(account_id: int, subject: Subject, window: Window) -> int:
-    """The ledger's sum of one window, adjustments included."""
-    windows = UsageWindow.objects.filter(
-        account_id=account_id,
-        subject_kind=subject.kind,
-        subject_id=subject.id,
-        end=window.end,
-        start=window.start,
-    )
-    return int(windows.aggregate(units=Sum(F("units_allowed") + F("units_adjusted"), default=0))["units"])
-
-
-def filed_grants(account_id: int, subject: Subject, window: Window) -> int:
-    """What the ledger knows to have been granted. All of it, where no counter of this life says otherwise."""
-    grants = in_window(account_id, subject, window).filter(kind=AdjustmentKind.GRANT)
-    return -int(grants.aggregate(units=Sum("amount", default=0))["units"])
+def _standings(deciding: Sequence[Deciding]) -> list[Standing]:
+    sums = sums_of({each.counted for each in deciding})
+    return [Standing(each.quota(sums[each.counted].net), sums[each.counted].granted) for each in deciding]
 
 
 def in_window(account_id: int, subject: Subject, window: Window) -> QuerySet[Adjustment]:

@@ -3,64 +3,23 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import F, Q, Sum
 
 from accounts.models import User
 from keys.events import Event
-from keys.ledger.reading import beside_the_ledger, redis_now, used_units
+from keys.ledger.reading import beside_the_ledger, redis_now
 from keys.models import ApiKey, SubjectKind, UsageHour, UsageWindow
-from keys.subjects import Subject, subject_of_key, subject_of_user
-from plans.models import UNLIMITED, Plan, Subscription
-from plans.windows import Period, Window, window_at
+from keys.quotas import Quota, percentage, quota_of
+from keys.subjects import Subject
+from plans.models import Plan, Subscription
+from plans.windows import Window, window_at
 
 CALLS = F("calls_allowed") + F("calls_denied")
 # What a plan's subjects spent. Adjustments change what one of them may still spend, not what all of them did.
 UNITS = F("units_allowed")
 # Windows asked for in one statement.
 SUBJECTS_AT_ONCE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """The window that decides of a key or a user. Without a plan it is the calendar month, without limit.
-
-    `net` is what was spent less what staff granted or reset: below zero where more was granted than spent.
-    """
-
-    subject: Subject
-    plan: Plan | None
-    window: Window
-    net: int
-
-    @property
-    def used(self) -> int:
-        return max(0, self.net)
-
-    @property
-    def limit(self) -> int:
-        return self.plan.max_requests if self.plan else UNLIMITED
-
-    @property
-    def is_unlimited(self) -> bool:
-        return self.limit == UNLIMITED
-
-    @property
-    def remaining(self) -> int:
-        return UNLIMITED if self.is_unlimited else max(0, self.limit - self.net)
-
-    @property
-    def percentage_used(self) -> float:
-        return percentage(self.used, self.limit)
-
-    @property
-    def period(self) -> str:
-        return self.plan.request_period if self.plan else Period.MONTH.value
-
-    @property
-    def reset_time(self) -> datetime | None:
-        return self.window.end if self.plan else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,38 +55,8 @@ class PlanUsage:
         return percentage(self.total_requests, self.plan.max_requests * max(1, self.total_users + self.api_keys_count))
 
 
-def percentage(used: int, limit: int) -> float:
-    if limit <= 0:
-        return 0.0 if limit < 0 or not used else 100.0
-    return round(100 * used / limit, 2)
-
-
-def quota_of(of: ApiKey | User, *, now: datetime) -> Quota:
-    return quota_of_key(of, now=now) if isinstance(of, ApiKey) else quota_of_user(of, now=now)
-
-
-def quota_of_key(api_key: ApiKey, *, now: datetime) -> Quota:
-    subscription = _subscription(api_key.user_id)
-    user_plan = subscription.plan if subscription else None
-    subject = subject_of_key(
-        api_key.pk,
-        plan_id=api_key.plan_id,
-        user_id=api_key.user_id,
-        user_plan_id=user_plan.pk if user_plan else None,
-    )
-    anchor = subscription.custom_start if subscription and user_plan and not api_key.plan_id else None
-    return _quota(api_key, subject, api_key.plan or user_plan, anchor, now)
-
-
-def quota_of_user(user: User, *, now: datetime) -> Quota:
-    subscription = _subscription(user.pk)
-    plan = subscription.plan if subscription else None
-    anchor = subscription.custom_start if subscription and plan else None
-    return _quota(user, subject_of_user(user.pk, plan_id=plan.pk if plan else None), plan, anchor, now)
-
-
 def usage_of_key(api_key: ApiKey) -> KeyUsage:
-    quota = quota_of_key(api_key, now=redis_now())
+    quota = quota_of(api_key, now=redis_now())
     with beside_the_ledger(api_key.account) as undrained:
         events = [event for event in undrained.events if event.api_key_id == api_key.pk]
         filed = UsageHour.objects.filter(account_id=api_key.account_id, key_id=api_key.pk)
@@ -146,7 +75,7 @@ def usage_of_key(api_key: ApiKey) -> KeyUsage:
 
 
 def usage_of_user(user: User) -> UserUsage:
-    return UserUsage(user, quota_of_user(user, now=redis_now()))
+    return UserUsage(user, quota_of(user, now=redis_now()))
 
 
 def usage_of_plan(plan: Plan) -> PlanUsage:
@@ -177,15 +106,6 @@ def usage_of_plan(plan: Plan) -> PlanUsage:
         total += _total(at_calendar.aggregate(calls=Sum(UNITS)))
         total += _filed_units(plan.account_id, windows)
     return PlanUsage(plan, total, len(live_users), len(live_keys))
-
-
-def _subscription(user_id: int | None) -> Subscription | None:
-    return Subscription.objects.select_related("plan").filter(user_id=user_id).first() if user_id else None
-
-
-def _quota(of: ApiKey | User, subject: Subject, plan: Plan | None, anchor: datetime | None, now: datetime) -> Quota:
-    window = window_at(now, period=plan.period if plan else Period.MONTH, anchor=anchor)
-    return Quota(subject, plan, window, used_units(of.account, subject, window))
 
 
 def _total(aggregated: dict[str, int | None]) -> int:

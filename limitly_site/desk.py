@@ -88,7 +88,7 @@ UNFOLD = {
     "SITE_SYMBOL": "speed",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("limitly/icon.svg")}],
     "STYLES": [lambda _: static("limitly/desk.css"), lambda _: static("limitly/figures.css")],
-    "SCRIPTS": [lambda _: static("limitly/desk.js")],
+    "SCRIPTS": [lambda _: static("limitly/desk.js"), lambda _: static("limitly/keyboard.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {

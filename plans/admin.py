@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.admin import AccountFilter, Desk, ServiceDesk, staff_of
+from accounts.admin import Desk, ServiceDesk, staff_of
+from accounts.desk.account_filter import AccountFilter
 from accounts.desk.acts import asks_once
 from keys.desk.edit_plan import SEEN, edit_preview, needs_preview
 from keys.desk.plan_page import plan_page

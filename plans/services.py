@@ -71,7 +71,7 @@ def update_user(user: User, *, by: Actor, **fields: Unpack[UserAndSubscriptionFi
 
 
 @transaction.atomic
-def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) -> None:
+def subscribe(user: User, *, by: Actor, reason: str = "", **fields: Unpack[SubscriptionFields]) -> None:
     """Puts a user on a plan, or moves the start of its windows; nothing when nothing is given."""
     if not fields:
         return
@@ -85,20 +85,20 @@ def subscribe(user: User, *, by: Actor, **fields: Unpack[SubscriptionFields]) ->
         setattr(subscription, field, value)
     if subscription.pk is None:
         subscription.save()
-        audit.record_created(by, subscription)
+        audit.record_created(by, subscription, reason=reason)
     else:
-        with audit.recording(by, subscription):
+        with audit.recording(by, subscription, reason=reason):
             subscription.save()
     user.subscription = subscription
     announce(user.account.bucket, user_name(user.account_id, user.pk))
 
 
-def move_users(users: Iterable[User], *, by: Actor, source: Plan | None, target: Plan) -> int:
+def move_users(users: Iterable[User], *, by: Actor, source: Plan | None, target: Plan, reason: str = "") -> int:
     """Each in a transaction of its own, so that it can be stopped anywhere and begun again; how many were moved.
 
     With a source, one who has left it meanwhile stays where it is. Errors: NotFoundError when the target is deleted.
     """
-    return sum(_move(user, by=by, source=source, target=target) for user in users)
+    return sum(_move(user, by=by, source=source, target=target, reason=reason) for user in users)
 
 
 def refuse_deleted_plan(plan: Plan | None) -> None:
@@ -108,13 +108,13 @@ def refuse_deleted_plan(plan: Plan | None) -> None:
 
 
 @transaction.atomic
-def _move(user: User, *, by: Actor, source: Plan | None, target: Plan) -> bool:
+def _move(user: User, *, by: Actor, source: Plan | None, target: Plan, reason: str) -> bool:
     if User.objects.live().select_for_update(no_key=True).filter(pk=user.pk).first() is None:
         return False
     present = Subscription.objects.filter(user=user).values_list("plan_id", flat=True).first()
     if present == target.pk or (source is not None and present != source.pk):
         return False
-    subscribe(user, by=by, plan=target)
+    subscribe(user, by=by, reason=reason, plan=target)
     return True
 
 

@@ -1,10 +1,16 @@
-"""The form of an access key, and what staff do with one, asked once: revoke it."""
+"""The page of an access key: its form, how it stands, and what staff do with it, asked once: revoke it."""
+
+from typing import Any
 
 from django import forms
+from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts import services
-from accounts.desk.acts import Act, Doing
+from accounts.desk.acts import Act, ActionLink, Doing
 from accounts.models import AccessKey, Scope
+from analytics.models import KeyBinding
+from keys.desk.related import RelatedLink, changes_of, linked, listed, shown_to
 
 
 class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -18,6 +24,38 @@ class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = AccessKey
         fields = ("account", "name", "scopes", "requests_per_minute", "analytics_requests_per_minute", "expires_at")
+
+
+def access_key_page(request: HttpRequest, access_key: AccessKey, acts: list[ActionLink]) -> dict[str, Any]:
+    """Context of templates/desk/access_key_status.html."""
+    expires_at = access_key.expires_at
+    return {
+        "access_key_shown": access_key,
+        "is_expired": expires_at is not None and expires_at <= timezone.now(),
+        "actions": acts,
+        "related": _related(request, access_key),
+    }
+
+
+def _related(request: HttpRequest, access_key: AccessKey) -> list[RelatedLink]:
+    account, of_account = access_key.account, {"account_id": access_key.account_id}
+    binding = KeyBinding.objects.select_related("environment__app").filter(access_key=access_key).first()
+    wanted = [
+        linked("Account", str(account), "accounts.view_account", "accounts_account_change", account.pk),
+        linked(
+            "Its calls are filed under",
+            f"{binding.environment.app}, {binding.environment}",
+            "analytics.view_keybinding",
+            "analytics_keybinding_change",
+            binding.pk,
+        )
+        if binding
+        else None,
+        listed("API keys", "of its account", "keys.view_apikey", "keys_apikey_changelist", **of_account),
+        listed("Decisions", "of its account", "keys.view_decision", "keys_decision_changelist", **of_account),
+        changes_of(access_key),
+    ]
+    return shown_to(request, wanted)
 
 
 def _revoke(this: Doing) -> None:

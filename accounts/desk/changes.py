@@ -22,11 +22,12 @@ from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 from unfold.utils import parse_date_str
 
 from accounts import audit
-from accounts.admin import VEIL, AccountFilter, ReadOnlyDesk, staff_of
+from accounts.admin import VEIL, ReadOnlyDesk, staff_of
+from accounts.api.streaming import stream
 from accounts.csv_cells import csv_rows
+from accounts.desk.account_filter import AccountFilter
 from accounts.models import AuditEntry, Staff
 from accounts.roles import SEE_PERSONAL_DATA
-from analytics.api.streaming import stream
 
 PAGE_ROWS: Final = 2_000
 ROWS_MAX: Final = 1_000_000
@@ -36,7 +37,7 @@ COLUMNS: Final = (
     "before", "after", "reason",
 )  # fmt: skip
 # What may tell of a person.
-VEILED: Final = frozenset({"address", "row_name", "before", "after"})
+VEILED: Final = frozenset({"address", "row_name", "before", "after", "reason"})
 # Kinds of rows that only an administrator sees; a try to log in by a name that nobody has is of none.
 OF_STAFF: Final = ("accounts.Staff", "auth.Group", "")
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", re.ASCII)
@@ -84,7 +85,19 @@ class RowFilter(TextFilter):  # type: ignore[misc]
         return queryset.filter(row_id=int(value)) if is_number else queryset.none()
 
 
-class ActionFilter(admin.SimpleListFilter):
+class LinkFilter(admin.SimpleListFilter):
+    """Its choices are links. What is chosen stays chosen when the fields beside it are sent (unfold's filter.html)."""
+
+    @property
+    def lookup_kwarg(self) -> str:
+        return str(self.parameter_name)
+
+    @property
+    def lookup_val(self) -> list[str]:
+        return [value] if (value := self.value()) else []
+
+
+class ActionFilter(LinkFilter):
     title = "action"
     parameter_name = "action_done"  # `action` names what a list's form is to do
 
@@ -95,7 +108,7 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
-class KindFilter(admin.SimpleListFilter):
+class KindFilter(LinkFilter):
     title = "kind of row"
     parameter_name = "row_type"
 
@@ -115,11 +128,10 @@ class AuditEntryAdmin(ReadOnlyDesk):
     list_filter = (
         ("at", PeriodFilter), "actor_kind", WhoFilter, AccountFilter, ActionFilter, KindFilter, RowFilter,
     )  # fmt: skip
-    list_filter_submit = True
     list_before_template = "desk/changes_export.html"
     search_fields = ("row_name__istartswith",)
     personal_fields = ("row_name", "row", "differences", "address")
-    fields = ("at", "who", "address", "account", "action", "row", "differences", "reason")
+    fields = ("at", "who", "address", "account", "action", "row", "differences")
     readonly_fields = fields
     ordering = ("-at", "-id")
 
@@ -142,7 +154,8 @@ class AuditEntryAdmin(ReadOnlyDesk):
 
     @admin.display(description="before → after")
     def differences(self, entry: AuditEntry) -> SafeString:
-        return format_html_join("", "<div>{}</div>", ((line,) for line in lines_of(entry)))
+        why = [f"reason: {entry.reason}"] if entry.reason else []
+        return format_html_join("", "<div>{}</div>", ((line,) for line in (*lines_of(entry), *why)))
 
     def get_urls(self) -> list[URLPattern]:
         export = self.admin_site.admin_view(self.export)

@@ -10,8 +10,8 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.streaming import stream
 from analytics.api.errors import Unprocessable
-from analytics.api.streaming import stream
 from analytics.api.views import AnalyticsView, RequestLogList
 from analytics.exports import metrics_export, request_export
 from analytics.exports.metrics_export import Kept, read_metrics_export

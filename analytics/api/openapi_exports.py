@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.views import APIView
 
+from accounts.api.streaming import NDJSON
 from analytics.api import exports
 from analytics.api.queries import ID_MAX
-from analytics.api.streaming import NDJSON
 from analytics.exports.fields import METRIC_FIELDS, REQUEST_FIELDS, Field
 from analytics.exports.filters import FILTERS_MAX, OPERATORS
 from analytics.exports.metrics_export import METRICS

@@ -9,16 +9,12 @@ import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, MutableMapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import MutableMapping
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
-from django.http import HttpRequest, StreamingHttpResponse
-
 from accounts.api.authentication import ADMITTED
+from accounts.api.streaming import SLOTS
 from keys.api.admission import App, error_answer
 from keys.validation.app import Scope, Send, send_answer
 from keys.validation.bodies import Receive
@@ -29,8 +25,6 @@ PATHS: Final = re.compile(
 )
 # The desk has no access key: all staff together are one more reader.
 DESK: Final = 0
-SLOTS: Final = "limitly.slots"
-NDJSON: Final = "application/x-ndjson"
 # For a part of at most 64 KiB (Django cuts them so); and for an export as a whole.
 STALLED_AFTER_S: Final = 30
 ENDS_AFTER_S: Final = 3 * 3600
@@ -104,26 +98,3 @@ class Exports:
 
             await slot.enter_async_context(self._slots)
             await self._site(scope, receive, send_in_time)
-
-
-def stream(request: HttpRequest, parts: Iterator[bytes], *, content_type: str = NDJSON) -> StreamingHttpResponse:
-    """An answer of these parts, each made in a thread when the one before has been taken."""
-    connection.close()  # which the view used
-    # Django's own test client knows no slots.
-    slots = request.scope[SLOTS] if isinstance(request, ASGIRequest) else nullcontext()
-    return StreamingHttpResponse(_parts(parts, slots), content_type=content_type)
-
-
-async def _parts(parts: Iterator[bytes], slots: AbstractAsyncContextManager[None]) -> AsyncIterator[bytes]:
-    part: bytes | None = b""  # the headers leave with it, before the first page is read
-    while part is not None:
-        yield part
-        async with slots:
-            part = await sync_to_async(_next)(parts)
-
-
-def _next(parts: Iterator[bytes]) -> bytes | None:
-    try:
-        return next(parts, None)
-    finally:
-        connection.close()

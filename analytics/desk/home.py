@@ -4,20 +4,17 @@ Sums alone are asked, never decisions or request logs; each part is there for th
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from accounts.admin import VEIL
 from accounts.desk.charts import NO_VALUE, Chart, Kind, Series, shown
 from accounts.models import Account
-from accounts.roles import SEE_PERSONAL_DATA
 from analytics import overview
 from analytics.desk.account_choice import AccountForm
 from analytics.desk.period import Period, period_of
@@ -26,10 +23,11 @@ from analytics.models import Environment
 from analytics.overview import Added, Traffic
 from analytics.periods import MINUTE, TimePeriod, whole
 from keys.api import health
+from keys.desk.near_limits import near_rows
 from keys.events import from_ms
 from keys.ledger.calls import MINUTES_KEPT, NONE, Calls, Grain
 from keys.ledger.following import filed_until
-from keys.overview import NearOne, active_users, calls_in, expiring, near_limits, was_ever_called
+from keys.overview import active_users, calls_in, expiring, near_limits, was_ever_called
 
 # So long a period is shown by the minute, as long as minutes are kept.
 BY_MINUTE_MAX: Final = timedelta(hours=3)
@@ -44,7 +42,7 @@ class Figure(NamedTuple):
 
 
 class Way(NamedTuple):
-    """To an everyday task; `permission` is what its page asks for. Pages that are not there are left out."""
+    """To an everyday task; `permission` is what its page asks for."""
 
     title: str
     icon: str
@@ -58,18 +56,6 @@ class Part(NamedTuple):
     title: str
     is_well: bool
     told: str
-
-
-class NearRow(NamedTuple):
-    """Of the table of those near their limit; `link` is empty where it may not be followed."""
-
-    name: str
-    link: str
-    one: NearOne
-
-    @property
-    def used(self) -> str:
-        return f"{self.one.row.used:,} of {self.one.row.limit:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +105,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     page["redis_is_away"] = asked.drained.lag_s is None
     if request.user.has_perm("keys.view_usagehour"):
         _add_calls(page, asked)
-        page["near_rows"] = _near_rows(request, page["near"].first)
+        page["near_rows"] = near_rows(request, page["near"].first)
         page["steps"] = first_steps(request) if not sum(page["calls"]) and not was_ever_called() else []
     if request.user.has_perm("analytics.view_environment"):
         page["told"] = overview.told_until(
@@ -146,12 +132,7 @@ def _drained(look: health.Look) -> Drained:
 
 
 def _ways(request: HttpRequest) -> list[tuple[Way, str]]:
-    ways = []
-    for way in WAYS:
-        if request.user.has_perm(way.permission):
-            with suppress(NoReverseMatch):
-                ways.append((way, reverse(way.page)))
-    return ways
+    return [(way, reverse(way.page)) for way in WAYS if request.user.has_perm(way.permission)]
 
 
 def _add_calls(page: dict[str, Any], asked: Asked) -> None:
@@ -237,24 +218,6 @@ def _traffic_charts(period: Period, tiles: Sequence[TimePeriod], added: Added, u
 
 def _sample(added: Added) -> str:
     return "" if added.every == 1 else f", one quarter hour in {added.every}"
-
-
-def _near_rows(request: HttpRequest, near: Iterable[NearOne]) -> list[NearRow]:
-    return [NearRow(_name_of(one, request), _link_to(one, request), one) for one in near]
-
-
-def _name_of(one: NearOne, request: HttpRequest) -> str:
-    if one.user is not None:
-        return one.user.name if request.user.has_perm(SEE_PERSONAL_DATA) else f"User {one.user.pk} {VEIL}"
-    return one.api_key.name if one.api_key is not None else "deleted since"
-
-
-def _link_to(one: NearOne, request: HttpRequest) -> str:
-    if one.user is not None and request.user.has_perm("accounts.view_user"):
-        return reverse("admin:accounts_user_change", args=[one.user.pk])
-    if one.api_key is not None and request.user.has_perm("keys.view_apikey"):
-        return reverse("admin:keys_apikey_change", args=[one.api_key.pk])
-    return ""
 
 
 def _parts(look: health.Look, told: overview.Told | None, drained: Drained) -> list[Part]:

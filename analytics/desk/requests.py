@@ -19,9 +19,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from accounts.admin import VEIL, staff_of
+from accounts.api.streaming import NDJSON, stream
 from accounts.roles import SEE_PERSONAL_DATA
 from analytics import services
-from analytics.api.streaming import NDJSON, stream
 from analytics.desk.period import CUSTOM, NAMES, Period, period_of
 from analytics.desk.request_filters import PERSONAL, RequestFilterForm
 from analytics.exploring import EXPORTED, ExploredPage, TooManyConsumers, export_of, page_of, walk_of

@@ -8,8 +8,9 @@ from accounts.api.fields import Choice, Moment, Text
 from accounts.models import NAME_LENGTH, Account, User
 from keys.history import Call, Filters
 from keys.models import ApiKey, ApiKeyStatus, Outcome
+from keys.quotas import Quota
 from keys.services import OVERLAP_MAX
-from keys.usage import KeyUsage, PlanUsage, Quota, UserUsage
+from keys.usage import KeyUsage, PlanUsage, UserUsage
 from plans.api.serializers import assignable_plan
 
 # What the SDKs see of a decision. It is made before the request is served, hence no response time.

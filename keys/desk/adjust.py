@@ -1,4 +1,4 @@
-"""Adjust quota: how a window stands, extra units granted for it or its use reset, each previewed and confirmed."""
+"""Adjust quota: how a window stands, extra units granted for it or taken back, its use reset; each previewed first."""
 
 from typing import Any
 from uuid import uuid4
@@ -45,6 +45,10 @@ class GrantForm(ReasonForm):
     field_order = ("units", "reason")
 
 
+class TakeForm(ReasonForm):
+    prefix = AdjustmentKind.TAKE.value
+
+
 class ConfirmedForm(forms.Form):
     """What the preview showed, sent back: the window that was looked at, and the wish's own name."""
 
@@ -63,7 +67,11 @@ class ConfirmedForm(forms.Form):
         return Wish(kind, subject, window, given["units"], given["reason"], given["request_id"])
 
 
-FORMS: dict[str, type[ReasonForm]] = {AdjustmentKind.GRANT: GrantForm, AdjustmentKind.RESET: ReasonForm}
+FORMS: dict[str, type[ReasonForm]] = {
+    AdjustmentKind.GRANT: GrantForm,
+    AdjustmentKind.RESET: ReasonForm,
+    AdjustmentKind.TAKE: TakeForm,
+}
 
 
 def adjust_page(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
@@ -75,9 +83,13 @@ def adjust_page(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     asked = request.POST.get("preview", "")
     given = {each: form(request.POST if each == asked else None) for each, form in FORMS.items()}
     standing = standing_of(of, now=redis_now())
-    if asked in FORMS and given[asked].is_valid() and not standing.quota.is_unlimited:
+    if asked in FORMS and given[asked].is_valid() and _may_be(asked, standing):
         return _preview(request, of, standing, AdjustmentKind(asked), given[asked].cleaned_data)
     return _show(request, of, standing, given)
+
+
+def _may_be(kind: str, standing: Standing) -> bool:
+    return standing.left_of_grants > 0 if kind == AdjustmentKind.TAKE else not standing.quota.is_unlimited
 
 
 def _show(request: HttpRequest, of: ApiKey | User, standing: Standing, given: dict[str, ReasonForm]) -> HttpResponse:
@@ -88,6 +100,7 @@ def _show(request: HttpRequest, of: ApiKey | User, standing: Standing, given: di
         "facts": _facts(standing),
         "ends": wording.moment(quota.window.end, now=now),
         "standing": standing,
+        "left_of_grants": wording.amount(standing.left_of_grants),
         "share": min(100, int(standing.percentage)),
         "counted_as": _counted_as(request, of),
         "forms": given,
@@ -117,9 +130,8 @@ def _counted_as(request: HttpRequest, of: ApiKey | User) -> str:
 def _preview(
     request: HttpRequest, of: ApiKey | User, standing: Standing, kind: AdjustmentKind, given: dict[str, Any]
 ) -> HttpResponse:
-    now, units, window = redis_now(), given.get("units", 0), standing.quota.window
-    after = standing.with_grant(units) if kind is AdjustmentKind.GRANT else standing.after_reset()
-    says = f"Grant {wording.amount(units)} extra units" if kind is AdjustmentKind.GRANT else "Reset what was used"
+    now, window = redis_now(), standing.quota.window
+    units, after, says = _wished(standing, kind, given)
     context = {
         "of": of,
         "says": f"{says} for this window, until {wording.moment(window.end, now=now)}",
@@ -138,6 +150,19 @@ def _preview(
         },
     }
     return _answer(request, of, "desk/adjust_quota_preview.html", "Adjust quota", context)
+
+
+def _wished(standing: Standing, kind: AdjustmentKind, given: dict[str, Any]) -> tuple[int, Standing, str]:
+    """Of how many units it speaks, how the window would stand then, and what it is called."""
+    match kind:
+        case AdjustmentKind.GRANT:
+            units = given["units"]
+            return units, standing.with_grant(units), f"Grant {wording.amount(units)} extra units"
+        case AdjustmentKind.TAKE:
+            units = standing.left_of_grants
+            return units, standing.with_taken(units), f"Take back {wording.amount(units)} granted units"
+        case AdjustmentKind.RESET:
+            return 0, standing.after_reset(), "Reset what was used"
 
 
 def _confirm(request: HttpRequest, of: ApiKey | User) -> HttpResponse:
@@ -159,8 +184,12 @@ def _confirm(request: HttpRequest, of: ApiKey | User) -> HttpResponse:
 
 
 def _said(wish: Wish, adjusted: Adjusted) -> str:
-    units = wording.amount(-adjusted.amount)
-    done = f"{units} extra units granted." if wish.kind is AdjustmentKind.GRANT else f"{units} used units taken back."
+    units = wording.amount(abs(adjusted.amount))
+    done = {
+        AdjustmentKind.GRANT: f"{units} extra units granted.",
+        AdjustmentKind.RESET: f"{units} used units taken back.",
+        AdjustmentKind.TAKE: f"{units} granted units taken back.",
+    }[wish.kind]
     return f"This was done before, once: {done}" if adjusted.is_repeat else done
 
 

@@ -8,12 +8,13 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin import staff_of
 from accounts.errors import RefusedError
 from accounts.models import Account, User
 from keys import services as keys
+from keys.adjusting import REASON_LENGTH
 from keys.desk import wording
 from keys.desk.subjects import KEY, USER, found, kind_of, name_for, page_url, require, row_url, view_permission
 from keys.invalidation import NotYetInForce
@@ -55,13 +56,25 @@ class PlanForm(forms.Form):
         )
 
 
+class WhyForm(forms.Form):
+    """What is asked last of a change of plan."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=REASON_LENGTH,
+        label="Reason (optional)",
+        help_text="Kept in the history of changes.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+
 def change_plan_page(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """GET chooses; GET with `plan` previews; POST gives it."""
     changes = "keys.change_apikey" if kind == KEY else "plans.change_subscription"
     require(request, changes, view_permission(kind))
     of = found(kind, pk)
     given = request.POST if request.method == "POST" else request.GET if "plan" in request.GET else None
-    form = PlanForm(of, given)
+    form, why = PlanForm(of, given), WhyForm(request.POST or None)
     if not form.is_valid():
         standing, now = standing_of(of, now=redis_now()), redis_now()
         context = {
@@ -70,17 +83,17 @@ def change_plan_page(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
             "state": wording.state(standing, now=now),
         }
         return _answer(request, of, "desk/change_plan.html", context)
-    if request.method == "POST":
-        return _give(request, of, form.cleaned_data["plan"])
-    return _preview(request, of, form)
+    if request.method == "POST" and why.is_valid():
+        return _give(request, of, form.cleaned_data["plan"], reason=why.cleaned_data["reason"])
+    return _preview(request, of, form, why)
 
 
-def _preview(request: HttpRequest, of: ApiKey | User, form: PlanForm) -> HttpResponse:
+def _preview(request: HttpRequest, of: ApiKey | User, form: PlanForm, why: WhyForm) -> HttpResponse:
     now, plan = redis_now(), form.cleaned_data["plan"]
     before, after = standing_of(of, now=now), standing_if(of, plan, now=now)
     context = {
-        "form": form,
         "plan": plan,
+        "why": why,
         "old": wording.plan_text(before.quota.plan),
         "new": wording.plan_text(after.quota.plan),
         "before": wording.state(before, now=now),
@@ -113,12 +126,12 @@ def _notes(of: ApiKey | User, plan: Plan | None) -> str:
     return ""
 
 
-def _give(request: HttpRequest, of: ApiKey | User, plan: Plan | None) -> HttpResponse:
+def _give(request: HttpRequest, of: ApiKey | User, plan: Plan | None, *, reason: str) -> HttpResponse:
     try:
         if isinstance(of, ApiKey):
-            keys.update_api_key(of, by=staff_of(request), plan=plan)
+            keys.update_api_key(of, by=staff_of(request), reason=reason, plan=plan)
         else:
-            plans.subscribe(of, by=staff_of(request), plan=plan)
+            plans.subscribe(of, by=staff_of(request), reason=reason, plan=plan)
     except RefusedError as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(page_url("change_plan", of))

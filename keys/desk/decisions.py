@@ -78,10 +78,10 @@ def last_calls(request: HttpRequest, read: Callable[..., CallPage], account: Acc
     )
 
 
-def calls_chart(read: Callable[..., DailyCalls], account: Account, of: int) -> Chart | None:
-    """`read` is keys.daily.calls_of_key_by_day or calls_of_user_by_day. None when Redis does not answer."""
+def calls_chart(read: Callable[..., DailyCalls], account: Account, *of: int) -> Chart | None:
+    """`read` is one of keys.daily's, `of` whose calls of the account's it reads. None when Redis does not answer."""
     try:
-        daily = read(account, of, now=timezone.now(), zone=timezone.get_current_timezone())
+        daily = read(account, *of, now=timezone.now(), zone=timezone.get_current_timezone())
     except RedisError:
         return None
     return Chart(

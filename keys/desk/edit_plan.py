@@ -75,7 +75,7 @@ def overrun_rows(request: HttpRequest, overrun: Overrun, limit: int) -> list[dic
             "name": name_for(request, over.of),
             "url": row_url(over.of),
             "kind": over.of._meta.verbose_name,
-            "state": f"{wording.amount(over.used)} of {wording.amount(limit)} used: "
+            "state": f"{wording.amount(over.used + over.granted)} of {wording.amount(limit + over.granted)} used: "
             f"blocked until {wording.moment(over.window.end, now=now)}",
         }
         for over in overrun.first

@@ -15,7 +15,7 @@ from accounts.admin import MOVED_AT_ONCE, staff_of
 from accounts.errors import RefusedError
 from accounts.models import Account, User
 from keys.desk import wording
-from keys.desk.change_plan import PlanField, offered_plans
+from keys.desk.change_plan import PlanField, WhyForm, offered_plans
 from keys.desk.edit_plan import counted, overrun_rows, overrun_text
 from keys.desk.subjects import require
 from keys.invalidation import NotYetInForce
@@ -94,10 +94,10 @@ def move_page(request: HttpRequest) -> HttpResponse:
     form = TargetForm(moving, given)
     if not form.is_valid():
         return _answer(request, moving, "desk/move_users.html", {"form": form})
-    target = form.cleaned_data["target"]
-    if request.method == "POST":
-        return _step(request, moving, target)
-    return _preview(request, moving, target)
+    target, why = form.cleaned_data["target"], WhyForm(request.POST or None)
+    if request.method == "POST" and why.is_valid():
+        return _step(request, moving, target, reason=why.cleaned_data["reason"])
+    return _preview(request, moving, target, why)
 
 
 def _moving(request: HttpRequest) -> Moving:
@@ -118,11 +118,12 @@ def _moving(request: HttpRequest) -> Moving:
     return Moving(chosen[0].account, None, chosen)
 
 
-def _preview(request: HttpRequest, moving: Moving, target: Plan) -> HttpResponse:
+def _preview(request: HttpRequest, moving: Moving, target: Plan, why: WhyForm) -> HttpResponse:
     overrun = moving.overrun(target)
     source = moving.source
     context = {
         "target": target,
+        "why": why,
         "whom": f"{counted(moving.left(target), 'user')} → {wording.plan_text(target)}",
         "another_window": source is not None and source.request_period != target.request_period,
         "is_mixed": source is None,
@@ -133,13 +134,13 @@ def _preview(request: HttpRequest, moving: Moving, target: Plan) -> HttpResponse
     return _answer(request, moving, "desk/move_users_preview.html", context)
 
 
-def _step(request: HttpRequest, moving: Moving, target: Plan) -> HttpResponse:
+def _step(request: HttpRequest, moving: Moving, target: Plan, *, reason: str) -> HttpResponse:
     """The next users; what was moved before is told by the form, what is left by the tables."""
     before = request.POST.get("moved", "0")
     moved = int(before) if before.isdecimal() and len(before) < 10 else 0
     try:
         users = moving.next_users(target)
-        moved += move_users(users, by=staff_of(request), source=moving.source, target=target)
+        moved += move_users(users, by=staff_of(request), source=moving.source, target=target, reason=reason)
     except NotYetInForce:
         messages.warning(request, "Redis does not answer: the last change is saved, but not yet in force. Go on later.")
     except RefusedError as refusal:
@@ -148,7 +149,8 @@ def _step(request: HttpRequest, moving: Moving, target: Plan) -> HttpResponse:
         if not users:
             messages.success(request, f"{counted(moved, 'user')} moved to {target}. All of them are there.")
             return HttpResponseRedirect(reverse("admin:plans_plan_change", args=[target.pk]))
-        return _answer(request, moving, "desk/move_users_step.html", _progress(moving, target, moved))
+        step = _progress(moving, target, moved) | {"reason": reason}
+        return _answer(request, moving, "desk/move_users_step.html", step)
     return HttpResponseRedirect(f"{request.path}?{urlencode({**moving.query, 'target': target.pk})}")
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
+
+from keys.models import SubjectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +38,21 @@ def changes_of(row: Model) -> RelatedLink:
 def shown_to(request: HttpRequest, links: Iterable[RelatedLink | None]) -> list[RelatedLink]:
     """Those whose pages this member of staff may open; what there is none of is None."""
     return [link for link in links if link is not None and request.user.has_perm(link.permission)]
+
+
+def key_link(pk: int | None) -> str:
+    """In a table that names keys by their number alone; 0 and None are no key."""
+    return _numbered("key", "keys_apikey", pk)
+
+
+def user_link(pk: int | None) -> str:
+    return _numbered("user", "accounts_user", pk)
+
+
+def subject_link(kind: str, pk: int) -> str:
+    """To whom a window counts."""
+    return user_link(pk) if kind in (SubjectKind.USER, SubjectKind.FREE_USER) else key_link(pk)
+
+
+def _numbered(noun: str, page: str, pk: int | None) -> str:
+    return format_html('<a href="{}">{} {}</a>', reverse(f"admin:{page}_change", args=[pk]), noun, pk) if pk else ""

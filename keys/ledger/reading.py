@@ -19,16 +19,12 @@ from keys.events import (
     AdjustmentEvent,
     Event,
     StreamId,
-    counter_name,
     from_ms,
-    head_name,
     parse_entry,
     stream_name,
 )
-from keys.models import StreamPosition, UsageWindow
+from keys.models import StreamPosition
 from keys.redis import Entry, client
-from keys.subjects import Subject
-from plans.windows import Window
 
 # Beyond so many undrained events the ledger answers alone, and says how old its answer is.
 UNDRAINED_MAX = 20_000
@@ -63,25 +59,6 @@ def redis_now() -> datetime:
     """The only clock that decides."""
     seconds, microseconds = client().time()
     return from_ms(seconds * 1000 + microseconds // 1000)
-
-
-def used_units(account: Account, subject: Subject, window: Window) -> int:
-    """What the window has spent: its counter where it is of this life, else the ledger's sum."""
-    bucket = Bucket(account.bucket)
-    with client().pipeline(transaction=True) as pipeline:
-        pipeline.hget(head_name(bucket), "life")
-        pipeline.hmget(counter_name(bucket, account.pk, subject, window.start, window.end), ["life", "used"])
-        life, (counter_life, used) = pipeline.execute()
-    if used is not None and counter_life == life:
-        return int(used)
-    rows = UsageWindow.objects.filter(
-        account_id=account.pk,
-        subject_kind=subject.kind,
-        subject_id=subject.id,
-        start=window.start,
-        end=window.end,
-    ).values_list("units_allowed", "units_adjusted")
-    return sum(allowed + adjusted for allowed, adjusted in rows)
 
 
 def _undrained(events: list[Event | AdjustmentEvent]) -> Undrained:

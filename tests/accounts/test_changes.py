@@ -74,6 +74,15 @@ def test_changes_are_found_by_every_filter(
     assert _shown(desk, **filters) == expected
 
 
+def test_what_is_chosen_stays_chosen_when_the_fields_are_sent(desk: Client, gold: Any, alice: Tenant) -> None:
+    chosen = {"action_done": "plan changed", "row_type": "plans.Plan", "actor_kind__exact": "command"}
+    page = desk.get(reverse(LIST), chosen | {"account_id": alice.account.pk}).content.decode()
+    form = page[page.index('id="filter-form"') :].partition("</form>")[0]
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', form))
+    assert sent == chosen
+    assert re.search(rf'<option value="{alice.account.pk}" selected>Alice</option>', form)
+
+
 def test_changes_are_found_by_account_and_by_row(desk: Client, gold: Any, alice: Tenant, bob: Tenant) -> None:
     assert _shown(desk, account_id=bob.account.pk)[0] == "plan created Silver"
     assert _shown(desk, row_type="plans.Plan", row_id=gold.pk) == ["plan changed Gold", "plan created Gold"]

@@ -12,7 +12,8 @@ import pytest
 from django.db import connection
 
 from accounts.api.authentication import ADMITTED
-from analytics.api.streaming import Exports, _parts, is_export
+from accounts.api.streaming import _parts
+from analytics.api.streaming import Exports, is_export
 from tests.analytics.test_export_pages import START, shop_with
 from tests.cast import Tenant
 from tests.live_server import LiveServer, serve

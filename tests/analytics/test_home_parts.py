@@ -153,11 +153,6 @@ def test_ways_lead_to_what_is_there_and_allowed(alice: Tenant) -> None:
     assert all(Client().get(link).status_code == 302 for _, link in of_support)
 
 
-def test_a_page_that_is_not_there_is_no_way(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(home, "WAYS", (home.Way("Nowhere", "help", "desk:nowhere", "keys.view_apikey"),))
-    assert _as(Role.OPERATOR).get(HOME).context["ways"] == []
-
-
 def test_charts_say_until_which_drained_moment_they_are_true(
     desk: Client, stores: StoreRedis, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 from accounts.models import Staff, User
 from keys.ledger.drain import drain_all
 from plans.models import Subscription
-from tests.browser.browsing import FIND, at_the_desk, browsing, faults, log_in, photograph
+from tests.browser.browsing import FIND, NARROW, at_the_desk, browsing, faults, log_in, photograph
 from tests.cast import IssuedKey, Tenant
 from tests.keys.adjustments import grant
 from tests.live_server import LiveServer
@@ -113,3 +113,25 @@ def test_nobody_is_kept_from_quota_work(server: LiveServer, alice: Tenant, staff
         found += [f"preview: {fault}" for fault in faults(page)]
     if found:
         pytest.fail("\n".join(found))
+
+
+def test_quota_work_fits_a_narrow_screen(server: LiveServer, alice: Tenant, staff: Staff) -> None:
+    gold, copper = alice.plan(5000), alice.plan(2000, name="Copper")
+    user = alice.user(gold, email="uma@example.com")
+    grant(user, 1000)
+    assert _spend(server, alice, alice.key(user=user), 5500)
+    drain_all(for_s=5)
+    paths = [
+        f"{reverse('desk:move')}?source={gold.pk}&target={copper.pk}",
+        f"{reverse('desk:change_plan', args=['user', user.pk])}?plan={copper.pk}",
+        reverse("desk:adjust", args=["user", user.pk]),
+    ]
+    with browsing(server, viewport=NARROW) as page:
+        log_in(page)
+        for path in paths:
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
+        page.goto(reverse("admin:accounts_user_changelist"))
+        cell = page.locator("td.field-usage")
+        assert cell.inner_text().endswith("5,500 of 5,000 + 1,000 granted · nearly used up")
+        assert cell.evaluate("cell => cell.scrollHeight <= cell.clientHeight && cell.scrollWidth <= cell.clientWidth")

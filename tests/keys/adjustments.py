@@ -32,6 +32,11 @@ def reset(of: ApiKey | User, *, request_id: UUID | None = None) -> Adjusted:
     return adjust(of, wish(of, AdjustmentKind.RESET, request_id=request_id), by=BY, stream_max=1_000_000)
 
 
+def take(of: ApiKey | User, units: int = 1_000_000, *, request_id: UUID | None = None) -> Adjusted:
+    """At most so many of those that were granted."""
+    return adjust(of, wish(of, AdjustmentKind.TAKE, units, request_id=request_id), by=BY, stream_max=1_000_000)
+
+
 def spend(decisions: Decisions, tenant: Tenant, key: IssuedKey, calls: int) -> int:
     """How many of so many calls were allowed."""
     verdicts = [decisions.decide(tenant, key.secret).verdict for _ in range(calls)]

@@ -15,7 +15,7 @@ from keys.adjusting import Adjusted, NotAdjusted, PerhapsAdjusted, adjust
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all
 from keys.models import Adjustment, AdjustmentKind
-from keys.usage import quota_of
+from keys.quotas import quota_of
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient, Decisions
 from tests.keys.adjustments import grant, reset, spend, standing, wish
@@ -109,6 +109,8 @@ def test_a_closed_window_is_not_adjusted(alice: Tenant, stores: StoreRedis, monk
     ("kind", "other", "sentence"),
     [
         (AdjustmentKind.RESET, {}, "nothing to reset"),
+        (AdjustmentKind.TAKE, {"units": 4}, "nothing to take back"),
+        (AdjustmentKind.TAKE, {"units": 0}, "Take back 1 to"),
         (AdjustmentKind.GRANT, {"units": 0}, "Grant 1 to"),
         (AdjustmentKind.GRANT, {"units": -4}, "Grant 1 to"),
         (AdjustmentKind.GRANT, {"units": 9_000_000_000_001}, "Grant 1 to"),

@@ -3,16 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
-from uuid import uuid4
+from contextlib import suppress
+from uuid import UUID, uuid4
 
 from django.db import connection
 
+from keys.adjusting import NotAdjusted
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all
-from keys.models import Adjustment, Decision, Outcome, UsageWindow
+from keys.models import Adjustment, AdjustmentKind, Decision, Outcome, UsageWindow
 from tests.cast import Tenant
 from tests.hammer import Answered, Orders, collect, send
-from tests.keys.adjustments import grant, reset, standing
+from tests.keys.adjustments import grant, reset, standing, take
 from tests.live_server import LiveServer
 
 PROCESSES, THREADS, LIMIT = 2, 8, 300
@@ -92,4 +94,33 @@ def test_resets_meanwhile_give_back_exactly_what_they_took(server: LiveServer, a
     assert allowed == LIMIT + 60 + sum(taken)
     assert UsageWindow.objects.get(key_id=0).units_adjusted == -60 - sum(taken)
     assert standing(user).spent == LIMIT + 60
+    assert check_ledger().differences == []
+
+
+def test_what_is_taken_back_meanwhile_is_what_was_not_spent(server: LiveServer, alice: Tenant) -> None:
+    """Each sent twice at once, by two threads: no unit is both spent and taken back."""
+    user = alice.user(alice.plan(LIMIT))
+    key = alice.key(user=user)
+
+    def take_once(request: UUID) -> None:
+        with suppress(NotAdjusted):  # all of it was spent before
+            take(user, request_id=request)
+
+    def grant_and_take() -> None:
+        for _ in range(8):
+            grant(user, 200)
+            time.sleep(0.03)
+            request = uuid4()
+            twins = [_in_thread(lambda request=request: take_once(request)) for _ in range(2)]  # type: ignore[misc]
+            for twin in twins:
+                twin.join()
+
+    allowed = _hammer_while(server, alice, key.secret, grant_and_take)
+    taken = list(Adjustment.objects.filter(kind=AdjustmentKind.TAKE).values_list("amount", flat=True))
+    assert all(amount > 0 for amount in taken)
+    assert taken
+    assert allowed == LIMIT + 1600 - sum(taken)
+    assert standing(user).granted == 1600 - sum(taken)
+    assert standing(user).spent == allowed
+    assert UsageWindow.objects.get(key_id=0).units_adjusted == sum(taken) - 1600
     assert check_ledger().differences == []

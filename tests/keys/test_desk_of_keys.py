@@ -10,12 +10,17 @@ from django.utils import timezone
 
 from accounts.models import AccessKey, AuditEntry, User
 from accounts.roles import Role
+from analytics import services as analytics
 from keys import services as keys
 from keys.ledger.drain import drain_all
+from keys.ledger.limits import watch_limits
+from keys.ledger.reading import redis_now
 from keys.models import ApiKey
 from plans import services as plans
+from tests.analytics.filed import observe
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
+from tests.keys.adjustments import grant
 from tests.queries import counting_queries
 
 EXPIRY = datetime(2030, 5, 6, 7, 8, tzinfo=UTC)
@@ -41,7 +46,7 @@ def test_a_keys_page_shows_its_use_its_secrets_and_its_last_decisions(
     renewed = keys.regenerate_api_key(issued.api_key, by=BY, now=timezone.now(), overlap=timedelta(days=1))
     answer = _key_page(desk, issued.api_key)
     page, bar, chart = answer.content.decode(), answer.context["bar"], answer.context["chart"]
-    assert (bar.text, bar.state, bar.percentage) == ("9 / 10", "nearly used up", 90)
+    assert (bar.text, bar.state, bar.percentage) == ("9 of 10", "nearly used up", 90)
     assert "Plan Gold, a window of a month" in page
     assert page.count("works until") == 1
     assert all(f"{secret[:12]}…{secret[-4:]}" in page for secret in (issued.secret, renewed.secret))
@@ -58,7 +63,7 @@ def test_a_users_page_shows_its_use_its_keys_and_what_they_called(api: ApiClient
         api.validate(alice, issued.secret)
     drain_all(for_s=5)
     answer = desk.get(_url("accounts_user_change", user.pk))
-    assert (answer.context["bar"].text, answer.context["bar"].state) == ("4 / 4", "used up")
+    assert (answer.context["bar"].text, answer.context["bar"].state) == ("4 of 4", "used up")
     assert answer.context["api_keys"] == [two.api_key, one.api_key]
     assert [call.answer for call in answer.context["recent"].calls] == ["denied"] + ["allowed"] * 4
     assert [series.values[-1] for series in answer.context["chart"].series] == [4, 1]
@@ -70,9 +75,24 @@ def test_a_list_shows_what_each_has_used(api: ApiClient, desk: Client, alice: Te
     api.validate(alice, free.secret, cost=5)
     for name in ("keys_apikey", "accounts_user"):
         page = desk.get(_url(f"{name}_changelist")).content.decode()
-        assert "7,200 / 10,000" in page, name
-        assert "5 / no limit" in page, name
+        assert "7,200 of 10,000" in page, name
+        assert "5, no limit" in page, name
         assert page.count("<progress") == 1, name
+
+
+def test_a_list_says_of_what_was_granted_what_the_pages_say(api: ApiClient, desk: Client, alice: Tenant) -> None:
+    user = alice.user(alice.plan(5_000))
+    key = alice.key(user=user)
+    grant(user, 1_000)
+    api.validate(alice, key.secret, cost=5_500)
+    pages = {
+        _url("keys_apikey_changelist"),
+        _url("accounts_user_changelist"),
+        _url("keys_apikey_change", key.api_key.pk),
+        _url("accounts_user_change", user.pk),
+    }
+    told = "5,500 of 5,000 + 1,000 granted"
+    assert {page for page in pages if f">{told} · nearly used up<" in desk.get(page).content.decode()} == pages
 
 
 def test_a_key_for_a_user_is_issued_from_a_form_that_is_filled_in(desk: Client, alice: Tenant) -> None:
@@ -208,7 +228,7 @@ def test_a_viewer_sees_how_a_user_stands_and_not_who_it_is(
     client = as_role(Role.VIEWER)
     for page in (_url("accounts_user_change", user.pk), _url("keys_apikey_change", issued.api_key.pk)):
         shown = client.get(page).content.decode()
-        assert "1 / 5" in shown
+        assert "1 of 5" in shown
         assert not any(told in shown for told in ("Underwood", "uma@", "/of/uma", "192.0.2.7")), page
 
 
@@ -235,6 +255,54 @@ def test_an_accounts_page_says_what_it_has_and_leads_there(desk: Client, alice: 
     assert (shown["Users"], shown["API keys"], shown["Access keys in use"]) == ("1", "1", "1")
     assert [link.text for link in context["plans"]] == ["Gold: 1,000 a week"]
     assert all(desk.get(link.url).status_code == 200 for link in (*context["related"], *context["plans"]))
+
+
+def test_an_accounts_page_shows_its_calls_by_the_day(api: ApiClient, desk: Client, alice: Tenant, bob: Tenant) -> None:
+    limited = alice.key(plan=alice.plan(2))
+    for issued, tenant in ((limited, alice), (limited, alice), (limited, alice), (bob.key(), bob)):
+        api.validate(tenant, issued.secret)
+    drain_all(for_s=5)
+    chart = desk.get(_url("accounts_account_change", alice.account.pk)).context["chart"]
+    assert [(series.name, series.values[-1], sum(series.values)) for series in chart.series] == [
+        ("allowed", 2, 2),
+        ("denied", 1, 1),
+    ]
+
+
+def test_an_access_keys_page_says_how_it_stands_and_leads_on(desk: Client, alice: Tenant) -> None:
+    page = _url("accounts_accesskey_change", alice.access_key.pk)
+    environment = observe(alice)
+    analytics.bind_access_key(alice.access_key, environment.app, environment_name=environment.name, by=BY)
+    answer = desk.get(page)
+    related = {link.label: link for link in answer.context["related"]}
+    assert related["Its calls are filed under"].text == f"{environment.app}, {environment}"
+    assert all(desk.get(link.url).status_code == 200 for link in related.values())
+    assert f"<code>{alice.access_key.masked}</code>" in answer.content.decode()
+    for told, since in (("expired", {"expires_at": EXPIRY.replace(year=2020)}), ("revoked", {"revoked_at": EXPIRY})):
+        AccessKey.objects.filter(pk=alice.access_key.pk).update(**since)
+        assert f"{told} {next(iter(since.values())):%Y-%m-%d}" in desk.get(page).content.decode()
+
+
+def test_an_accounts_page_says_who_is_near_a_limit(
+    api: ApiClient, as_role: Any, desk: Client, alice: Tenant, bob: Tenant
+) -> None:
+    uma = alice.user(alice.plan(10), email="uma@example.com")
+    User.objects.filter(pk=uma.pk).update(name="Uma Underwood")
+    for tenant, user, cost in (
+        (alice, uma, 9),
+        (alice, alice.user(alice.plan(10)), 8),
+        (bob, bob.user(bob.plan(2)), 2),
+    ):
+        api.validate(tenant, tenant.key(user=user).secret, cost=cost)
+    drain_all(for_s=5)
+    page = _url("accounts_account_change", alice.account.pk)
+    assert "Nobody looked yet" in desk.get(page).content.decode()
+    watch_limits(redis_now())
+    shown, of_viewer = (client.get(page).content.decode() for client in (desk, as_role(Role.VIEWER)))
+    assert "1 used 90 % or more, 0 of them all of it" in shown
+    assert f'href="{_url("accounts_user_change", uma.pk)}">Uma Underwood</a>' in shown
+    assert "9 of 10" in shown
+    assert (bob.account.name in shown, "Underwood" in of_viewer, "9 of 10" in of_viewer) == (False, False, True)
 
 
 @pytest.mark.parametrize("page", ["key", "user", "plan", "account", "access key"])

@@ -71,6 +71,24 @@ def test_a_secret_is_found_as_it_is_displayed(alice: Tenant, bob: Tenant, text: 
     assert (found.api_keys, found.access_keys) == expected
 
 
+@pytest.mark.parametrize("shown", ["{0:.12}", "{0:.12}…", "{0:.20}", " {0:.25}... "])
+def test_a_key_is_found_by_the_beginning_of_its_secret(alice: Tenant, bob: Tenant, shown: str) -> None:
+    issued, _ = alice.key(), bob.key()
+    assert find(shown.format(issued.secret), sees_people=False).api_keys == [issued.api_key]
+
+
+def test_an_access_key_is_found_by_the_beginning_of_its_secret(alice: Tenant, bob: Tenant) -> None:
+    found = find(alice.secret[:9], sees_people=False)
+    assert (found.api_keys, found.access_keys) == ([], [alice.access_key])
+
+
+def test_the_list_of_keys_is_searched_by_either_end(desk: Client, alice: Tenant, bob: Tenant) -> None:
+    issued, _ = alice.key(), bob.key()
+    for end in (issued.secret[:12], issued.secret[-4:]):
+        found = desk.get(reverse("admin:keys_apikey_changelist"), {"q": end}).context["cl"].result_list
+        assert list(found) == [issued.api_key]
+
+
 def test_another_beginning_with_the_same_end_is_another_key(alice: Tenant) -> None:
     issued = alice.key()
     masked = issued.api_key.secrets.get().masked

@@ -10,9 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, AuditEntry, User
-from keys.models import ApiKey
+from keys.ledger.drain import drain_all
+from keys.models import ApiKey, UsageWindow
 from plans.models import Subscription
 from tests.cast import Tenant
+from tests.conftest import ApiClient
 from tests.queries import counting_queries
 
 # Whatever else could do it in a table of few rows is forbidden; what is left is the index, if there is one.
@@ -60,7 +62,13 @@ def _plans(desk: Client, url: str, query: dict[str, Any]) -> str:
         (
             "keys_apikey",
             {"q": "abcd"},
-            {"api_key_public_id", "api_key_by_name", "api_key_secret_by_end", "user_by_name"},
+            {
+                "api_key_public_id",
+                "api_key_by_name",
+                "api_key_secret_by_end",
+                "api_key_secret_by_start",
+                "user_by_name",
+            },
         ),
         ("keys_apikeysecret", {"q": "abcd"}, {"api_key_secret_by_end", "api_key_public_id"}),
         ("plans_subscription", {"q": "uma@"}, {"user_by_address"}),
@@ -87,6 +95,7 @@ def test_a_list_is_searched_by_an_index(
         (ApiKey, ("-id",)),
         (ApiKey, ("account", "-id")),
         (Subscription, ("account", "-id")),
+        (UsageWindow, ("account_id", "end", "units_allowed")),
         (Account, ("name", "-id")),
         *((AuditEntry, (*filtered, "-at", "-id")) for filtered in FILTERS_OF_CHANGES),
     ],
@@ -94,6 +103,15 @@ def test_a_list_is_searched_by_an_index(
 def test_a_list_has_an_index_in_its_order(model: Any, columns: tuple[str, ...]) -> None:
     """In tables of few rows PostgreSQL's choice is chance; that there is the index is none."""
     assert columns in {tuple(index.fields) for index in model._meta.indexes}
+
+
+def test_windows_are_listed_in_their_indexs_order(api: ApiClient, desk: Client, alice: Tenant) -> None:
+    """Those that end last, and of these those who spent most, whichever was written first."""
+    for cost, period in ((2, "month"), (7, "month"), (5, "month"), (1, "year")):
+        api.validate(alice, alice.key(plan=alice.plan(10, period)).secret, cost=cost)
+    drain_all(for_s=5)
+    page = desk.get(reverse("admin:keys_usagewindow_changelist"), {"account_id": alice.account.pk})
+    assert [row.units_allowed for row in page.context["cl"].result_list] == [1, 7, 5, 2]
 
 
 @pytest.mark.parametrize("model", [User, ApiKey])

@@ -162,9 +162,21 @@ def _go_through(desk: Client, answer: Any, whom: dict[str, Any], target: Plan) -
     steps = 0
     while "data-limitly-continue" in _text(answer):
         steps += 1
-        moved = {"target": target.pk, "moved": answer.context["moved"]}
+        moved = {name: answer.context[name] for name in ("moved", "reason")} | {"target": target.pk}
         answer = desk.post(reverse("desk:move"), {**whom, **moved}, follow=True)
     return steps, answer
+
+
+def test_a_preview_says_what_was_granted_as_the_pages_do(api: ApiClient, desk: Client, alice: Tenant) -> None:
+    gold, copper = alice.plan(100), alice.plan(50, name="Copper")
+    user = alice.user(gold)
+    grant(user, 30)
+    _call(api, alice, alice.key(user=user), 90)
+    drain_all(for_s=5)
+    for whom in ({"source": gold.pk}, {"users": user.pk}):
+        assert "90 of 80 used: blocked until" in _text(desk.get(reverse("desk:move"), whom | {"target": copper.pk}))
+    one = desk.get(reverse("desk:change_plan", args=["user", user.pk]), {"plan": copper.pk})
+    assert "90 of 80 used: blocked until" in _text(one)
 
 
 def test_a_plans_users_are_moved_step_by_step(
@@ -183,13 +195,14 @@ def test_a_plans_users_are_moved_step_by_step(
     assert "5 users → Copper (50 a month)" in said
     assert "1 of them has used that much already" in said
     assert Subscription.objects.filter(plan=copper).count() == 0
-    first = desk.post(reverse("desk:move"), {**whom, "target": copper.pk, "moved": "0"})
+    first = desk.post(reverse("desk:move"), {**whom, "target": copper.pk, "moved": "0", "reason": "Gold is gone"})
     assert "2 users moved to Copper, 3 users left." in _text(first)
     steps, last = _go_through(desk, first, whom, copper)
     assert steps == 3
     assert "5 users moved to Copper. All of them are there." in _text(last)
     assert Subscription.objects.filter(plan=copper).count() == 5
-    assert AuditEntry.objects.filter(action="subscription changed", actor_name="sam").count() == 5
+    entries = AuditEntry.objects.filter(action="subscription changed", actor_name="sam")
+    assert [entry.reason for entry in entries] == ["Gold is gone"] * 5
 
 
 def test_chosen_users_are_moved_whatever_plan_they_had(desk: Client, alice: Tenant) -> None:
@@ -267,9 +280,9 @@ def test_the_command_moves_a_plans_users(api: ApiClient, alice: Tenant) -> None:
     words = ("move_users", "--from", gold.public_id, "--to", copper.public_id)
     told = {"users": 2, "moved": 0, "over_limit": 1, "over_limit_is_whole": True}
     assert run_json(*words, "--dry-run") == told
-    assert run_json(*words) == told | {"moved": 2}
+    assert run_json(*words, "--reason", "Gold is gone") == told | {"moved": 2}
     assert run(*words) == "0 of 0 users moved to Copper; 0 of them have used its limit.\n"
-    assert AuditEntry.objects.filter(action="subscription changed", actor_name="move_users").count() == 2
+    assert AuditEntry.objects.filter(actor_name="move_users", reason="Gold is gone").count() == 2
 
 
 def test_the_command_says_what_it_cannot_do(alice: Tenant, bob: Tenant) -> None:

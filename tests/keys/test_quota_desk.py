@@ -187,11 +187,24 @@ def test_a_smaller_plan_is_previewed_with_who_would_be_blocked(api: ApiClient, d
     assert "The window stays the same" in said
     assert "It is refused from the moment you confirm." in said
     assert Subscription.objects.get(user=user).plan != small
-    told = _text(desk.post(_page(user, "change_plan"), {"plan": small.pk}, follow=True))
+    given = {"plan": small.pk, "reason": "They asked for it"}
+    told = _text(desk.post(_page(user, "change_plan"), given, follow=True))
     assert "Now on Copper (2 a month)." in told
     assert not api.validate(alice, key.secret).json()["success"]
     entry = AuditEntry.objects.get(action="subscription changed")
     assert (entry.actor_name, entry.after["plan"]) == ("sam", f"Copper (#{small.pk})")
+    assert entry.reason == "They asked for it"
+    assert "reason: They asked for it" in _text(desk.get(reverse("admin:accounts_auditentry_changelist")))
+
+
+def test_a_reason_that_is_too_long_changes_no_plan(desk: Client, alice: Tenant) -> None:
+    user, key, plan = alice.user(), alice.key().api_key, alice.plan(2, name="Copper")
+    for of in (user, key):
+        said = _text(desk.post(_page(of, "change_plan"), {"plan": plan.pk, "reason": "x" * 501}))
+        assert "no plan (no limit) → Copper (2 a month)" in said
+        assert "at most 500 characters" in said
+    assert not Subscription.objects.filter(plan=plan).exists()
+    assert ApiKey.objects.get(pk=key.pk).plan is None
 
 
 def test_another_period_is_another_window(api: ApiClient, desk: Client, alice: Tenant) -> None:
@@ -216,8 +229,10 @@ def test_a_key_is_given_a_plan_of_its_own_and_loses_it(api: ApiClient, desk: Cli
     said = _ask(desk, key.api_key, None)
     assert "Own (2 a month) → Gold (5 a month)" in said
     assert "counted together with its user's" in said
-    desk.post(_page(key.api_key, "change_plan"), {"plan": ""})
+    desk.post(_page(key.api_key, "change_plan"), {"plan": "", "reason": "The pilot is over"})
     assert ApiKey.objects.get(pk=key.api_key.pk).plan is None
+    reasons = AuditEntry.objects.filter(action="API key changed").order_by("id").values_list("reason", flat=True)
+    assert list(reasons) == ["", "The pilot is over"]
 
 
 def test_a_plan_of_another_account_or_switched_off_is_not_given(desk: Client, alice: Tenant, bob: Tenant) -> None:

@@ -1,4 +1,4 @@
-"""`adjust_quota grant|reset`: extra units for a window that runs, or its use set to nothing, with a reason."""
+"""`adjust_quota grant|reset|take`: extra units for a window that runs, its use set to nothing, or units taken back."""
 
 import json
 from typing import Any
@@ -12,18 +12,21 @@ from accounts.models import User
 from keys.adjusting import NotAdjusted, PerhapsAdjusted, Wish, adjust
 from keys.ledger.reading import redis_now
 from keys.models import AdjustmentKind, ApiKey
-from keys.usage import quota_of
+from keys.quotas import quota_of
+from plans.models import MAX_REQUESTS
 
 
 class Command(BaseCommand):
-    help = "Grants extra units for the window that runs of a user or key, or resets what was used of it."
+    help = (
+        "Grants extra units for the window that runs of a user or key, takes back what is left of them, or resets it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("kind", choices=AdjustmentKind.values)
         whose = parser.add_mutually_exclusive_group(required=True)
         whose.add_argument("--user", type=int, help="the user's id")
         whose.add_argument("--key", help="the key's id, key_…")
-        parser.add_argument("--units", type=int, default=0, help="how many are granted")
+        parser.add_argument("--units", type=int, default=0, help="how many are granted, or taken back at most")
         parser.add_argument("--reason", required=True, help="kept with the adjustment")
         parser.add_argument(
             "--request-id",
@@ -39,7 +42,8 @@ class Command(BaseCommand):
         if kind is AdjustmentKind.RESET and options["units"]:
             raise CommandError("A reset takes no --units.")
         quota = quota_of(of, now=redis_now())
-        wish = Wish(kind, quota.subject, quota.window, options["units"], options["reason"], request_id)
+        units = options["units"] or (MAX_REQUESTS if kind is AdjustmentKind.TAKE else 0)
+        wish = Wish(kind, quota.subject, quota.window, units, options["reason"], request_id)
         by = Actor.command("adjust_quota")
         try:
             adjusted = adjust(of, wish, by=by, stream_max=settings.LIMITLY_STREAM_MAX)

@@ -24,6 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", required=True, dest="source", metavar="PLAN", help="the plan's id, plan_…")
         parser.add_argument("--to", required=True, dest="target", metavar="PLAN", help="the plan's id, plan_…")
+        parser.add_argument("--reason", default="", help="kept in the history of changes")
         parser.add_argument("--dry-run", action="store_true", help="only say what would be")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         limit, period = target.max_requests, target.period
         over = overrun_of_plan(source, limit=limit, period=period, now=redis_now(), with_keys=False)
         users = Subscription.objects.filter(plan=source, user__deleted_at=None).count()
-        moved = 0 if options["dry_run"] else _move(source, target, users)
+        moved = 0 if options["dry_run"] else _move(source, target, users, options["reason"])
         told = {"users": users, "moved": moved, "over_limit": over.count, "over_limit_is_whole": over.is_whole}
         if options["json"]:
             self.stdout.write(json.dumps(told))
@@ -47,14 +48,14 @@ class Command(BaseCommand):
             )
 
 
-def _move(source: Plan, target: Plan, expected: int) -> int:
+def _move(source: Plan, target: Plan, expected: int, reason: str) -> int:
     """A page at a time, in the order of the subscriptions: who was left where it is does not come again."""
-    moved, last = 0, 0
+    moved, last, by = 0, 0, Actor.command("move_users")
     with click.progressbar(length=expected, label="users", file=sys.stderr) as progress:
         while page := _page(source, last):
             users = [subscription.user for subscription in page]
             try:
-                moved += move_users(users, by=Actor.command("move_users"), source=source, target=target)
+                moved += move_users(users, by=by, source=source, target=target, reason=reason)
             except NotYetInForce as away:
                 raise CommandError("Redis does not answer: the last change is not yet in force. Begin again.") from away
             except RefusedError as refusal:
