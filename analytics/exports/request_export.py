@@ -33,17 +33,10 @@ Found = TypeVar("Found")
 SAMPLE_BITS: Final = 32
 
 # The rows of each stream after a position, as many as its share, each with whether it is wanted. The last one is
-# marked: beyond it nobody has looked, so that there the next page goes on, be it wanted or not. The outer limit is that
-# of all shares together: it cuts nothing off, and tells the planner how few rows there are.
+# marked: beyond it nobody has looked, so that there the next page goes on, be it wanted or not.
 EXAMINED = """
 SELECT r.at, r.uuid, r.is_last, r.key, ({wanted}) AS is_wanted{shown}
-  FROM (SELECT stream.key, examined.*
-          FROM unnest(%s::bigint[], %s::bigint[]) AS stream (key, share) CROSS JOIN LATERAL (
-               SELECT *, row_number() OVER (ORDER BY {place}) = stream.share AS is_last
-                 FROM analytics_requestlog
-                WHERE app_id = %s AND at >= %s AND at < %s AND ({place}) > ({start}) AND ({place}) < ({start})
-                ORDER BY {place} LIMIT stream.share) AS examined
-         LIMIT %s) AS r
+  FROM ({streams}) AS r
   LEFT JOIN analytics_environment AS v ON v.id = r.environment_id
   LEFT JOIN analytics_endpoint AS e ON e.id = r.endpoint_id
 """
@@ -161,7 +154,7 @@ class _Reading:
         after: Position | None = Position(self.export.since - MICROSECOND, LAST_UUID)
         ended: Counter[int] = Counter()
         while after is not None:
-            found, after = read(after, self.walk.shares(ended, self.export.pace.examined))
+            found, after = read(after, self.walk.shares(ended, examined=self.export.pace.examined))
             if after is not None and after.ended is not None:
                 ended[after.ended] += 1
             yield found
@@ -193,11 +186,9 @@ class _Reading:
         if rate < 1:
             conditions.append(Condition(SAMPLED, [int(rate * 2**SAMPLE_BITS)]))
         wanted = all_hold(conditions)
-        sql = EXAMINED.format(wanted=wanted.sql, shown=shown, place=self.walk.place, start=self.walk.start)
-        streams = [list(self.walk.keys), shares]
-        until = self.export.until
-        bounds = [self.app_id, after.at, until, after.at, after.uuid, until, FIRST_UUID, sum(shares)]
-        return Condition(sql + (DETAIL if self.export.reads_details else ""), [*wanted.arguments, *streams, *bounds])
+        streams = self.walk.streams(self.app_id, (after.at, after.uuid), (self.export.until, FIRST_UUID), shares)
+        sql = EXAMINED.format(wanted=wanted.sql, shown=shown, streams=streams.sql)
+        return Condition(sql + (DETAIL if self.export.reads_details else ""), [*wanted.arguments, *streams.arguments])
 
     def _row(self, values: Sequence[object]) -> Row:
         return {

@@ -8,14 +8,32 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.db import connection
 
-from analytics.exports.filters import Filter, all_of, ids_meant
+from analytics.exports.filters import Condition, Filter, all_of, ids_meant
 from analytics.models import App
 from analytics.request_logs import STREAMS_MAX
 from analytics.selection import statuses_on_file
 
+# The rows after a place, in the order of the index. To compare and order by the key too leaves the planner no index but
+# this one.
+STREAM = """
+SELECT *, row_number() OVER (ORDER BY {order}) = {share} AS is_last FROM analytics_requestlog
+ WHERE app_id = %s AND at >= %s AND at < %s AND ({order}) > ({key}%s, %s) AND ({order}) < ({key}%s, %s)
+ ORDER BY {order} LIMIT {share}
+"""
+# In order, and therefore read no further than to the end of a page.
+WHOLE = "SELECT 0 AS key, stream.* FROM ({stream}) AS stream"
+# Of one key, too: knowing it the planner takes its requests for few, and would sort all of them for each page. The outer
+# limit is that of all shares together: it cuts nothing off, and tells how few rows there are.
+SIDE_BY_SIDE = """
+SELECT stream.key, examined.* FROM unnest(%s::bigint[], %s::bigint[]) AS stream (key, share)
+ CROSS JOIN LATERAL ({stream}) AS examined LIMIT {together}
+"""
+# What lies beyond the end of the first stream that ends is looked at in vain: a page looks at fewer rows.
+TOGETHER_MAX: Final = 2_000
 # Where filters leave more than this share of what there is, its index leads nowhere.
 SHARE_MAX: Final = 0.5
 # By which fields the keys of which column are found: of each key, whether the filters let it through.
@@ -26,32 +44,38 @@ LEADS: Final = (
 )
 
 
-class Walk(NamedTuple):
-    """Keys of the index by `column`, each a stream in order of time; without column the app's requests as a whole.
+Place = tuple[datetime, UUID]
 
-    To compare and order by the key too leaves the planner no index but this one.
-    """
+
+class Walk(NamedTuple):
+    """Keys of the index by `column`, each a stream in order of time; without column the app's requests as a whole."""
 
     column: str = ""
     keys: Sequence[int] = (0,)
 
-    @property
-    def place(self) -> str:
-        return f"{self.column}, at, uuid" if self.column else "at, uuid"
-
-    @property
-    def start(self) -> str:
-        """A place's own, of the stream `stream`; its time and uuid are arguments."""
-        return "stream.key, %s, %s" if self.column else "%s, %s"
-
-    def shares(self, ended: Counter[int], examined: int) -> list[int]:
+    def shares(self, ended: Counter[int], *, examined: int) -> list[int]:
         """How many rows of each stream a page looks at: half of all for each alike, half for those that ended pages,
         by how often. A busy stream among quiet ones would else end every page early.
         """
-        alike, total = examined // max(1, len(self.keys)), ended.total()
+        if not self.column:
+            return [examined]
+        all_together, total = min(examined, TOGETHER_MAX), ended.total()
+        alike = all_together // max(1, len(self.keys))
         if not total:
             return [max(1, alike) for _ in self.keys]
-        return [max(1, (alike + examined * ended[key] // total) // 2) for key in self.keys]
+        return [max(1, (alike + all_together * ended[key] // total) // 2) for key in self.keys]
+
+    def streams(self, app_id: int, after: Place, before: Place, shares: list[int]) -> Condition:
+        """The rows between two places, of each stream as many as its share; with its key, and whether it is the last
+        that was looked at.
+        """
+        arguments: list[Any] = [app_id, after[0], before[0], *after, *before]
+        if not self.column:
+            stream = STREAM.format(order="at, uuid", key="", share=shares[0])
+            return Condition(WHOLE.format(stream=stream), arguments)
+        stream = STREAM.format(order=f"{self.column}, at, uuid", key="stream.key, ", share="stream.share")
+        sql = SIDE_BY_SIDE.format(stream=stream, together=sum(shares))
+        return Condition(sql, [list(self.keys), shares, *arguments])
 
 
 def walk_of(filters: Sequence[Filter], app: App, *, since: datetime, until: datetime) -> Walk:

@@ -50,7 +50,8 @@ def test_apps_have_all_that_the_client_requires(api: ApiClient, alice: Tenant, a
 def test_an_apps_environments_are_in_the_order_of_their_ids(api: ApiClient, alice: Tenant, app: App) -> None:
     made = [Environment.objects.create(app=app, name=name) for name in ("prod", "dev", "test")]
     for environment in made[:2]:
-        environment.save()  # which moves its row behind the others'
+        environment.name += "-2"
+        environment.save()  # which moves its row behind the others', in its index too
     (shown,) = api.get("/v1/apps", of=alice).json()["data"]
     assert [env["id"] for env in shown["envs"]] == [environment.pk for environment in made]
 
