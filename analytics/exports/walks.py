@@ -26,8 +26,8 @@ SELECT *, row_number() OVER (ORDER BY {order}) = {share} AS is_last FROM analyti
 """
 # In order, and therefore read no further than to the end of a page.
 WHOLE = "SELECT 0 AS key, stream.* FROM ({stream}) AS stream"
-# Of one key, too: knowing it the planner takes its requests for few, and would sort all of them for each page. The outer
-# limit is that of all shares together: it cuts nothing off, and tells how few rows there are.
+# Of one key, too: knowing it the planner takes its requests for few, and would sort all of them for each page. The
+# outer limit is that of all shares together: it cuts nothing off, and tells how few rows there are.
 SIDE_BY_SIDE = """
 SELECT stream.key, examined.* FROM unnest(%s::bigint[], %s::bigint[]) AS stream (key, share)
  CROSS JOIN LATERAL ({stream}) AS examined LIMIT {together}
