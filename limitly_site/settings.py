@@ -35,7 +35,8 @@ ALLOWED_HOSTS = environment.words("LIMITLY_ALLOWED_HOSTS", "localhost,127.0.0.1,
 CSRF_TRUSTED_ORIGINS = environment.words("LIMITLY_TRUSTED_ORIGINS")
 LIMITLY_HTTPS = environment.flag("LIMITLY_HTTPS")
 SECURE_SSL_REDIRECT = LIMITLY_HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# The API never redirects: a client would send its access key again, and a POST as a GET, or give up.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^(functions/)?v1/"]
 SECURE_HSTS_SECONDS = 31_536_000 if LIMITLY_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = LIMITLY_HTTPS
 LIMITLY_BEHIND_PROXY = environment.flag("LIMITLY_BEHIND_PROXY")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.response import Response
 
 from accounts.api.errors import answer_exception as answer_limitly
@@ -23,6 +23,8 @@ class Unprocessable(ValidationError):
 def answer_exception(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, BadToken):
         error = Unprocessable({"next_token": [str(error)]})
+    if isinstance(error, ParseError):  # 400 in Limitly's own API
+        error = Unprocessable([error.detail], place="body")
     if isinstance(error, ValidationError):
         place = error.place if isinstance(error, Unprocessable) else "body"
         found = [_found([place, *names], said) for names, said in _by_place(error.detail)]

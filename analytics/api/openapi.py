@@ -22,7 +22,10 @@ from analytics.api.serializers import AppSerializer, ConsumerSerializer, Endpoin
 from analytics.api.shapes import PeriodShape, RequestDetailsShape, RequestLogShape
 from analytics.paging import TOKEN_LENGTH
 
-UNPROCESSABLE = "A parameter, or the body, cannot be used; `detail` names the places."
+ERRORS = {
+    "400": "The format is not offered.",
+    "422": "A parameter, or the body, cannot be used; `detail` names the places.",
+}
 ERROR_SCHEMA = {
     "type": "object",
     "required": ["error", "code", "detail"],

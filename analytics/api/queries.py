@@ -29,7 +29,7 @@ class QueryMoment(Moment):
     """An ISO 8601 time; of a fraction of a second, six digits count. A `+` that arrived as a space is one."""
 
     def to_internal_value(self, data: Any) -> datetime:
-        day, t, time = str(data).partition("T")
+        day, t, time = str(data).upper().partition("T")  # RFC 3339 knows `t` and `z`, too
         return super().to_internal_value(_microseconds(day + t + time.replace(" ", "+"))).astimezone(UTC)
 
 
@@ -62,7 +62,7 @@ class RouteQuery(serializers.Serializer[Any]):
     path = serializers.CharField(required=False, max_length=PATH_LENGTH, trim_whitespace=False)
 
     def validate_method(self, names: str) -> list[str]:
-        return [name.strip().upper() for name in names.split(",") if name.strip()]
+        return sorted({name.strip().upper() for name in names.split(",") if name.strip()})
 
 
 class EndpointQuery(RouteQuery):

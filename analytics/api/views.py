@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -32,7 +32,7 @@ from analytics.api.queries import (
 )
 from analytics.api.serializers import AppSerializer, ConsumerSerializer, EndpointSerializer, TeamSerializer
 from analytics.api.shown import logged_request, period_sum, request_details
-from analytics.models import App, Consumer
+from analytics.models import App, Consumer, Environment
 from analytics.paging import agreed, place_of
 from analytics.partitions import traffic_kept_since
 from analytics.periods import DAY, Interval, TimePeriod, periods
@@ -75,8 +75,9 @@ class AnalyticsView(AccountView):
         owner = f"{self.account.pk}:{name}:{app.pk}"
         token = params.get("next_token")
         place = place_of(token, owner=owner) if token else None
-        zone_name = params.get("timezone") or (place.query.get("timezone") if place else None)
-        given = self.query(form, zone=zone_named(zone_name or "UTC") or UTC)
+        # As the form reads it, which takes blanks away; one that is no zone is the form's to refuse.
+        zone_name = params.get("timezone", "").strip() or (place.query if place else {}).get("timezone", "UTC")
+        given = self.query(form, zone=zone_named(zone_name) or UTC)
         limit, _ = given.pop("limit"), given.pop("next_token", None)
         said = {name: plain(value) for name, value in given.items()}
         if place is None:
@@ -91,7 +92,8 @@ class Team(AnalyticsView):
 
 class AppList(AnalyticsView):
     def get(self, request: Request) -> Response:
-        apps = App.objects.filter(account=self.account).order_by("id").prefetch_related("environments")
+        environments = Prefetch("environments", Environment.objects.order_by("id"))
+        apps = App.objects.filter(account=self.account).order_by("id").prefetch_related(environments)
         return Response(whole(AppSerializer(apps, many=True).data))
 
 

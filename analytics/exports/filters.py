@@ -182,5 +182,15 @@ VALUES: Final[Mapping[Kind, Values]] = {
 }
 
 
+def ids_meant(filters: Iterable[Filter], name: str) -> list[int] | None:
+    """Of what filters leave of a field whose values are numbers, each once: the shortest list; None without any."""
+    lists = [
+        {int(str(each)) for each in (of.value if isinstance(of.value, list) else [of.value])}
+        for of in filters
+        if of.field.name == name and of.operator in ("eq", "in") and not of.is_denied
+    ]
+    return min(map(sorted, lists), key=len) if lists else None
+
+
 def names_any(filters: Collection[Filter], name: str) -> bool:
     return any(each.field.name == name for each in filters)

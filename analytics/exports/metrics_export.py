@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from analytics.exports.fields import METRIC_FIELDS
-from analytics.exports.filters import Filter, all_of, names_any, read_filters
+from analytics.exports.filters import Filter, all_of, ids_meant, names_any, read_filters
 from analytics.exports.metrics_sums import (
+    CONSUMERS_AT_ONCE,
     GROUPS,
     MINUTES,
     QUARTERS,
@@ -115,9 +116,11 @@ def pages_of(export: MetricsExport, app: App, *, now: datetime) -> Iterator[Page
     tiles = in_force(environments_of(app), record=Record.TRAFFIC, start=start, end=end)
     groups = tuple(name for name in GROUPS if name in export.group_by)
     with_durations = any(name.startswith(PERCENTILE) for name in export.metrics)
-    reading = Reading(app.pk, export.table, groups, all_of(export.filters), tiles, with_durations)
+    named = ids_meant(export.filters, "consumer_id")
+    reading = Reading(app.pk, export.table, groups, all_of(export.filters), tiles, with_durations, named)
     ranges: list[Consumers | None] = [None]
-    if "consumer_id" in groups and len(found := ranges_of_consumers(app)) > 1:
+    are_few = named is not None and len(named) <= CONSUMERS_AT_ONCE
+    if "consumer_id" in groups and not are_few and len(found := ranges_of_consumers(app)) > 1:
         ranges = [*found]
     return _pages(export, reading, ranges, now=now)
 

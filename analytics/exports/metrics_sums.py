@@ -116,7 +116,10 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read of an app: `groups` in the order of GROUPS, `tiles` of the whole range."""
+    """What is read of an app: `groups` in the order of GROUPS, `tiles` of the whole range.
+
+    `consumer_ids` is what the filters leave of the consumers, where they name any: it leads to an index.
+    """
 
     app_id: int
     table: Table
@@ -124,6 +127,7 @@ class Reading:
     filters: Condition
     tiles: list[InForce]
     with_durations: bool
+    consumer_ids: list[int] | None = None
 
     def sums(
         self, periods: Sequence[TimePeriod], chunk: TimePeriod, consumers: Consumers | None = None
@@ -161,6 +165,8 @@ class Reading:
     def _wanted(self, chunk: TimePeriod, consumers: Consumers | None) -> Condition:
         sources = Condition(*predicate(_within(self.tiles, chunk), time=f"t.{self.table.time}"))
         conditions = [sources, self.filters]
+        if self.consumer_ids is not None:
+            conditions.append(Condition("t.consumer_id = ANY(%s)", [self.consumer_ids]))
         if consumers is not None:
             conditions.append(Condition("t.consumer_id > %s AND t.consumer_id <= %s", [*consumers]))
         return all_hold(conditions)

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
+
+from accounts.zones import zone_named
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 TEXT_LENGTH, LIST_LENGTH = 4096, 1000
@@ -49,7 +51,7 @@ def whole_number(value: object, *, at_least: int = -NUMBER_MAX, at_most: int = N
 def moment(value: object, *, zone: tzinfo = UTC) -> datetime:
     """Of an ISO 8601 time; one without offset is of this zone."""
     try:
-        given = datetime.fromisoformat(text(value))
+        given = datetime.fromisoformat(text(value).upper())  # RFC 3339 knows `t` and `z`, too
         found = (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC)
     except BadExport:
         raise
@@ -61,11 +63,10 @@ def moment(value: object, *, zone: tzinfo = UTC) -> datetime:
 
 
 def time_zone(value: object) -> ZoneInfo:
-    name = text(value)
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # of a folder of zones (`America`) it is an OSError
-        raise BadExport("Give an IANA time zone, such as America/New_York.") from None
+    zone = zone_named(text(value))
+    if zone is None:
+        raise BadExport("Give an IANA time zone, such as America/New_York.")
+    return zone
 
 
 def one_of(value: object, names: Collection[str]) -> str:

@@ -5,6 +5,7 @@ connection is needed.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,8 +18,9 @@ from django.db import connection
 from analytics.exports.fields import REQUEST_FIELDS, Field, Kind
 from analytics.exports.filters import Condition, Filter, all_hold, all_of, read_filters
 from analytics.exports.parsing import BadExport, at, moment, names_of, time_range, whole_number
+from analytics.exports.walks import Walk, walk_of
 from analytics.exports.writing import Page, Row
-from analytics.models import App, Environment, Record
+from analytics.models import App, Record
 from analytics.selection import environments_of
 from analytics.sources import in_force, predicate
 
@@ -30,22 +32,28 @@ MICROSECOND: Final = timedelta(microseconds=1)
 Found = TypeVar("Found")
 SAMPLE_BITS: Final = 32
 
-# The rows after a position, as many as may be examined, each with whether it is wanted. The last one is marked: behind
-# it the next page goes on, be it wanted or not.
+# The rows of each stream after a position, as many as its share, each with whether it is wanted. The last one is
+# marked: beyond it nobody has looked, so that there the next page goes on, be it wanted or not.
 EXAMINED = """
-SELECT r.at, r.uuid, r.is_last, ({wanted}) AS is_wanted{shown}
-  FROM (SELECT *, row_number() OVER (ORDER BY {order}) = %s AS is_last
-          FROM analytics_requestlog
-         WHERE app_id = %s AND at >= %s AND at < %s AND {walked}
-         ORDER BY {order} LIMIT %s) AS r
+SELECT r.at, r.uuid, r.is_last, r.key, ({wanted}) AS is_wanted{shown}
+  FROM ({streams}) AS r
   LEFT JOIN analytics_environment AS v ON v.id = r.environment_id
   LEFT JOIN analytics_endpoint AS e ON e.id = r.endpoint_id
 """
-DETAIL = "  LEFT JOIN analytics_requestdetail AS d ON d.app_id = r.app_id AND d.at = r.at AND d.uuid = r.uuid\n"
+# Each by its key, for its limit keeps the planner from reading all details of the range instead.
+DETAIL = """
+  LEFT JOIN LATERAL (SELECT * FROM analytics_requestdetail AS captured
+                      WHERE captured.app_id = r.app_id AND captured.at = r.at AND captured.uuid = r.uuid LIMIT 1) AS d
+         ON TRUE
+"""
 ROWS = "SELECT * FROM ({examined}) AS x WHERE is_wanted OR is_last ORDER BY at, uuid LIMIT %s"
+# Up to the first row beyond which nobody has looked.
 COUNT = """
-SELECT count(*) FILTER (WHERE is_wanted), max(at) FILTER (WHERE is_last), (array_agg(uuid) FILTER (WHERE is_last))[1]
-  FROM ({examined}) AS x
+SELECT count(*) FILTER (WHERE is_wanted), max(at) FILTER (WHERE is_last),
+       (array_agg(uuid) FILTER (WHERE is_last))[1], max(key) FILTER (WHERE is_last)
+  FROM (SELECT *, bool_or(is_last) OVER before AS is_beyond FROM ({examined}) AS x
+        WINDOW before AS (ORDER BY at, uuid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS y
+ WHERE is_beyond IS NOT TRUE
 """
 # The first 32 bits of a digest of the uuid: the same request is in every sample of its rate and above.
 SAMPLED = f"('x' || left(md5(uuid_send(r.uuid)), {SAMPLE_BITS // 4}))::bit({SAMPLE_BITS})::bigint < %s"
@@ -60,27 +68,6 @@ class Pace(NamedTuple):
 
 # Headers and bodies of one request may be a hundred kilobytes.
 NARROW, WIDE = Pace(5_000, 1_000), Pace(1_000, 100)
-
-
-class Walk(NamedTuple):
-    """The index that is walked: of one consumer or environment; without column, of the app as a whole.
-
-    To compare and order by the key too leaves the planner no index but this one.
-    """
-
-    column: str = ""
-    key: int = 0
-
-    @property
-    def order(self) -> str:
-        return f"{self.column}, at, uuid" if self.column else "at, uuid"
-
-    def after(self, position: "Position", until: datetime) -> Condition:
-        if not self.column:
-            return Condition("(at, uuid) > (%s, %s)", [*position])
-        place = f"({self.column}, at, uuid)"
-        bounds = [self.key, *position, self.key, until, FIRST_UUID]
-        return Condition(f"{place} > (%s, %s, %s) AND {place} < (%s, %s, %s)", bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +91,11 @@ class RequestExport:
 
 
 class Position(NamedTuple):
-    """The row after which a page begins."""
+    """The row after which a page begins; `ended` is the stream of which the page before looked at no more, if any."""
 
     at: datetime
     uuid: UUID
+    ended: int | None = None
 
 
 def read_request_export(given: Mapping[str, object], *, now: datetime) -> RequestExport:
@@ -129,22 +117,13 @@ def read_request_export(given: Mapping[str, object], *, now: datetime) -> Reques
 
 
 def pages_of(export: RequestExport, app: App) -> Iterator[Page]:
-    """In order of time and uuid. Two SELECTs at once, one for each page; a number as sample counts all pages first."""
-    environments = environments_of(app)
-    tiles = in_force(environments, record=Record.REQUEST_LOG, start=export.since, end=export.until)
+    """In order of time and uuid. Six SELECTs at once at most, one for each page; a number as sample counts all pages
+    first.
+    """
+    tiles = in_force(environments_of(app), record=Record.REQUEST_LOG, start=export.since, end=export.until)
     sources = Condition(*predicate(tiles, time="r.at"))
-    return _Reading(export, app.pk, sources, walk_of(export.filters, environments)).pages()
-
-
-def walk_of(filters: Sequence[Filter], environments: Sequence[Environment]) -> Walk:
-    """A consumer's requests, else an environment's, where a filter leaves no other; a name that is none has none."""
-    meant = {each.field.name: each.value for each in filters if each.operator == "eq" and not each.is_denied}
-    if "consumer_id" in meant:
-        return Walk("consumer_id", int(str(meant["consumer_id"])))
-    if "env" in meant and len(environments) > 1:
-        named = [environment.pk for environment in environments if environment.name == meant["env"]]
-        return Walk("environment_id", named[0] if named else 0)
-    return Walk()
+    walk = walk_of(export.filters, app, since=export.since, until=export.until)
+    return _Reading(export, app.pk, sources, walk).pages()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,40 +150,45 @@ class _Reading:
             if left <= 0:
                 return
 
-    def _walk(self, read: Callable[[Position], tuple[Found, Position | None]]) -> Iterator[Found]:
+    def _walk(self, read: Callable[[Position, list[int]], tuple[Found, Position | None]]) -> Iterator[Found]:
         after: Position | None = Position(self.export.since - MICROSECOND, LAST_UUID)
+        ended: Counter[int] = Counter()
         while after is not None:
-            found, after = read(after)
+            found, after = read(after, self.walk.shares(ended, examined=self.export.pace.examined))
+            if after is not None and after.ended is not None:
+                ended[after.ended] += 1
             yield found
 
-    def _page(self, rate: float, after: Position) -> tuple[Page, Position | None]:
+    def _page(self, rate: float, after: Position, shares: list[int]) -> tuple[Page, Position | None]:
         shown = "".join(f", {field.as_shown} AS {field.name}" for field in self.export.fields)
-        examined = self._examined(after, shown=shown, rate=rate)
+        examined = self._examined(after, shares, shown=shown, rate=rate)
         held = self.export.pace.held
         found = _fetch(ROWS.format(examined=examined.sql), [*examined.arguments, held])
-        rows = [self._row(values) for _, _, _, is_wanted, *values in found if is_wanted]
-        if not found:
+        rows: list[Row] = []
+        for when, uuid, is_last, key, is_wanted, *values in found:
+            if is_wanted:
+                rows.append(self._row(values))
+            if is_last:
+                return Page(rows, when), Position(when, uuid, key)
+        if len(found) < held:
             return Page(rows, self.export.until), None
-        at, uuid, is_last, *_ = found[-1]
-        goes_on = is_last or len(found) == held
-        return Page(rows, at), Position(at, uuid) if goes_on else None
+        end = Position(*found[-1][:2])
+        return Page(rows, end.at), end
 
-    def _count(self, after: Position) -> tuple[int, Position | None]:
-        examined = self._examined(after)
-        ((wanted, at, uuid),) = _fetch(COUNT.format(examined=examined.sql), examined.arguments)
-        return wanted, None if at is None else Position(at, uuid)
+    def _count(self, after: Position, shares: list[int]) -> tuple[int, Position | None]:
+        examined = self._examined(after, shares)
+        ((wanted, at, uuid, key),) = _fetch(COUNT.format(examined=examined.sql), examined.arguments)
+        return wanted, None if at is None else Position(at, uuid, key)
 
-    def _examined(self, after: Position, *, shown: str = "", rate: float = 1.0) -> Condition:
+    def _examined(self, after: Position, shares: list[int], *, shown: str = "", rate: float = 1.0) -> Condition:
         """What is examined after a row, each with whether it is wanted."""
         conditions = [self.sources, Condition("e.is_excluded IS NOT TRUE", []), all_of(self.export.filters)]
         if rate < 1:
             conditions.append(Condition(SAMPLED, [int(rate * 2**SAMPLE_BITS)]))
         wanted = all_hold(conditions)
-        walked = self.walk.after(after, self.export.until)
-        sql = EXAMINED.format(wanted=wanted.sql, shown=shown, order=self.walk.order, walked=walked.sql)
-        last_place = self.export.pace.examined
-        bounds = [last_place, self.app_id, after.at, self.export.until, *walked.arguments, last_place]
-        return Condition(sql + (DETAIL if self.export.reads_details else ""), [*wanted.arguments, *bounds])
+        streams = self.walk.streams(self.app_id, (after.at, after.uuid), (self.export.until, FIRST_UUID), shares)
+        sql = EXAMINED.format(wanted=wanted.sql, shown=shown, streams=streams.sql)
+        return Condition(sql + (DETAIL if self.export.reads_details else ""), [*wanted.arguments, *streams.arguments])
 
     def _row(self, values: Sequence[object]) -> Row:
         return {

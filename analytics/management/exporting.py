@@ -51,13 +51,19 @@ class ExportCommand(BaseCommand):
             yield lambda written: self.stdout.write(written.decode(), ending="")
             return
         part = output.with_name(f"{output.name}.part")
+        if output.is_dir():
+            raise CommandError(f"--output: {output} is a folder.")
         try:
-            with part.open("wb") as file:
+            file = part.open("wb")
+        except OSError as error:
+            raise CommandError(f"--output: {error}.") from error
+        try:
+            with file:
                 yield file.write
+            part.replace(output)
         except BaseException:
             part.unlink()
             raise
-        part.replace(output)
 
 
 def asked_of(options: dict[str, Any], *, now: datetime, names: Sequence[str]) -> dict[str, object]:

@@ -278,7 +278,7 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
     if path == "/v1/validate":
         shape = "FaultBody"
     elif Dialect.of_path(path) is Dialect.APITALLY:
-        shape, errors = "ApitallyError", ERRORS | {"422": analytics.UNPROCESSABLE}
+        shape, errors = "ApitallyError", ERRORS | analytics.ERRORS
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}
     for status, says in errors.items():
         operation["responses"].setdefault(status, {"description": says, "content": content})

@@ -4,10 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts import services as accounts
 from analytics import services
+from analytics.api.pages import Asked
+from analytics.api.views import _consumers as _consumers_of
 from analytics.models import App, Consumer, ConsumerGroup, Endpoint, Environment
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
@@ -42,6 +45,15 @@ def test_apps_have_all_that_the_client_requires(api: ApiClient, alice: Tenant, a
         ("dev", None),
     ]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", shown["created_at"])
+
+
+def test_an_apps_environments_are_in_the_order_of_their_ids(api: ApiClient, alice: Tenant, app: App) -> None:
+    made = [Environment.objects.create(app=app, name=name) for name in ("prod", "dev", "test")]
+    for environment in made[:2]:
+        environment.name += "-2"
+        environment.save()  # which moves its row behind the others', in its index too
+    (shown,) = api.get("/v1/apps", of=alice).json()["data"]
+    assert [env["id"] for env in shown["envs"]] == [environment.pk for environment in made]
 
 
 # --- consumers ----------------------------------------------------------------------------------------------------
@@ -106,6 +118,31 @@ def test_tokens_that_are_forged_or_of_another_list_are_refused(
         api.get(f"/v1/apps/{foreign.pk}/consumers?next_token={token}", of=bob),
     ]
     assert [answer.status_code for answer in answers] == [422, 422, 422]
+
+
+MANY_CONSUMERS = """
+INSERT INTO analytics_consumer (app_id, identifier, name, attributes, told_at, created_at, last_request_at)
+SELECT %s, n, '', '{}', '{}', %s, CASE WHEN n %% 10 > 0 THEN %s::timestamptz + n * interval '1 s' END
+  FROM generate_series(1, 100000) AS n
+"""
+
+
+@pytest.mark.parametrize(
+    "requests_since", [None, "2026-06-01T00:00:00Z", "2026-06-02T03:46:00Z", "2026-07-01T00:00:00Z"]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_hundred_thousand_consumers_are_never_scanned(app: App, requests_since: str | None, is_first: bool) -> None:
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_CONSUMERS, [app.pk, start, start])
+        cursor.execute("ANALYZE analytics_consumer")
+    middle = Consumer.objects.order_by("id")[50_000].pk
+    query = {"requests_since": requests_since} if requests_since else {}
+    plan = _consumers_of(app, Asked("", 100, query, [] if is_first else [middle]))[:101].explain()
+    assert re.search(r"Index Scan( Backward)? using \w+ on analytics_consumer|Bitmap Index Scan on consumer_", plan), (
+        plan
+    )
+    assert "Seq Scan on analytics_consumer " not in plan
 
 
 # --- endpoints ----------------------------------------------------------------------------------------------------
@@ -207,6 +244,8 @@ def test_the_two_budgets_of_a_key_are_apart(api: ApiClient, alice: Tenant) -> No
     again = api.get("/v1/plans", of=alice)
     assert [answer.headers["X-RateLimit-Remaining"] for answer in limitly] == ["4", "3"]
     assert [answer.status_code for answer in analytics] == [200, 200, 429]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in analytics] == ["1", "0", "0"]
+    assert {int(answer.headers["X-RateLimit-Reset"]) % 60 for answer in analytics} == {0}
     assert [answer.headers["X-RateLimit-Limit"] for answer in analytics] == ["2", "2", "2"]
     assert 1 <= int(analytics[2].headers["Retry-After"]) <= 60
     assert (again.status_code, again.headers["X-RateLimit-Remaining"]) == (200, "2")
@@ -218,6 +257,7 @@ def test_scopes_keep_the_two_apis_apart(api: ApiClient, alice: Tenant) -> None:
     refused = api.get("/v1/team", of=alice)
     accounts.update_access_key(alice.access_key, by=BY, scopes=["analytics"])
     assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
+    assert refused.headers["X-RateLimit-Remaining"] == "-1"
     assert api.get("/v1/team", of=alice).status_code == 200
     assert api.get("/v1/plans", of=alice).status_code == 403
 

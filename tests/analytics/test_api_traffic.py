@@ -88,6 +88,11 @@ def test_older_clients_say_intervals(api: ApiClient, alice: Tenant, prod: Enviro
         ("start=2026-06-15T15:29:00&timezone=Asia/Kolkata", "09:30", "12:30"),
         ("start=2026-06-15&end=2026-06-15T05:00:00Z&timezone=America/New_York", "04:00", "04:00"),
         ("start=2026-06-15T11:00:00.000000000%2B00:00&end=2100-01-01T00:00:00Z", "11:00", "12:00"),
+        ("start=2026-06-15t11:00:00z&end=2026-06-15T10:30:00-01:30", "11:00", "11:00"),
+        ("start=2026-06-15T05:30:00&end=2026-06-15T06:00:00&timezone=%20America/New_York%20", "09:00", "09:00"),
+        ("start=2026-06-15T09:00:00Z&start=2026-06-15T11:00:00Z", "11:00", "12:00"),
+        ("timezone=UTC&start=2026-06-15T07:00:00&timezone=America/New_York", "11:00", "12:00"),
+        ("start=2026-06-15T12:30:00Z", "12:00", "12:00"),
     ],
 )
 def test_the_range_begins_with_its_first_period_and_ends_now(
@@ -95,6 +100,20 @@ def test_the_range_begins_with_its_first_period_and_ends_now(
 ) -> None:
     data = _get(api, alice, prod, query)["data"]
     assert [data[0]["period_start"], data[-1]["period_start"]] == [f"2026-06-15T{each}:00Z" for each in (first, last)]
+
+
+@pytest.mark.parametrize(
+    ("start", "shown"),
+    [
+        ("2025-11-02T01:30:00", "2025-11-02T05:00:00Z"),  # occurs twice: the first
+        ("2026-03-08T02:30:00", "2026-03-08T07:00:00Z"),  # does not exist: as if the clocks had not changed yet
+    ],
+)
+def test_a_local_time_that_occurs_twice_or_not_at_all(
+    api: ApiClient, alice: Tenant, prod: Environment, start: str, shown: str
+) -> None:
+    page = _get(api, alice, prod, f"start={start}&timezone=America/New_York&limit=1")
+    assert page["data"][0]["period_start"] == shown
 
 
 def test_nothing_older_than_the_oldest_month_that_is_kept_is_shown(
@@ -230,11 +249,23 @@ def test_ids_of_another_app_give_an_empty_list(api: ApiClient, alice: Tenant, bo
         ("timezone=../../etc/passwd", "timezone"),
         ("timezone=America", "timezone"),
         (f"timezone={'x' * 65}", "timezone"),
+        ("timezone=localtime", "timezone"),
+        ("timezone=posixrules", "timezone"),
+        ("timezone=right/UTC", "timezone"),
+        ("timezone=posix/UTC", "timezone"),
+        ("timezone=utc", "timezone"),
         ("start=yesterday", "start"),
         ("end=2026-13-01T00:00:00Z", "end"),
         ("start=2026-06-15T11:00:00Z&end=2026-06-15T11:00:00Z", "start"),
         ("start=2026-06-15T11:00:00&end=2026-06-15T11:00:00Z&timezone=America/New_York", "start"),
         ("start=2026-06-15T12:38:00Z", "start"),
+        ("start=2026-06-15T12:37:05Z", "start"),
+        ("end=2026-06-14T12:37:05Z", "start"),
+        ("start=0001-01-01T00:00:00%2B14:00", "start"),
+        ("end=9999-12-31T23:59:59-14:00", "end"),
+        ("start=1781524800", "start"),
+        ("limit=1.5", "limit"),
+        ("limit=-1", "limit"),
         ("limit=1001", "limit"),
         ("app_env_id=0", "app_env_id"),
         ("consumer_id=2147483648", "consumer_id"),

@@ -9,8 +9,13 @@ from pytest_django import Settings
 
 from analytics import countries
 from analytics.countries import country_of
+from analytics.models import App
 from limitly_site.checks import check_country_database
+from tests.analytics.folds import fold_all
 from tests.analytics.mmdb import write_mmdb
+from tests.analytics.reporting import call, file, new_app, observed, request
+from tests.cast import Tenant
+from tests.conftest import ApiClient
 
 NETWORKS = {"81.2.69.0/24": "GB", "216.160.83.56/29": "US", "2001:218::/32": "JP", "10.0.0.0/8": "ZZ"}
 
@@ -65,6 +70,18 @@ def test_a_file_is_opened_once(database: Path) -> None:
     country_of("81.2.69.160")
     database.unlink()
     assert country_of("81.2.69.161") == "GB"
+
+
+def test_answers_name_the_country_of_reports_and_of_decisions(api: ApiClient, alice: Tenant, database: Path) -> None:
+    app, route = new_app(alice), call()
+    reported = [request(number, of=route, client_ip=ip) for number, ip in ((1, "81.2.69.160"), (2, "10.0.0.1"))]
+    file(app, observed(requests=reported))
+    api.validate(alice, alice.key().secret, ip_address="216.160.83.57")
+    assert fold_all() == 1
+    default = App.objects.get(is_default=True)
+    details = [api.get(f"/v1/apps/{app.pk}/request-logs/{each.uuid}", of=alice).json() for each in reported]
+    (decided,) = api.get(f"/v1/apps/{default.pk}/request-logs", of=alice).json()["data"]
+    assert [each["client_country_iso_code"] for each in (*details, decided)] == ["GB", None, "US"]
 
 
 @pytest.mark.parametrize("fault", ["absent", "garbage", "of other things"])

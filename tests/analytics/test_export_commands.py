@@ -114,6 +114,15 @@ def test_a_file_is_there_once_it_is_whole(shop: Environment, users: Endpoint, tm
     assert json.loads(file.read_text())["path"] == "/users"
 
 
+@pytest.mark.parametrize("target", ["folder", "nowhere/logs.ndjson"])
+def test_a_file_that_cannot_be_written_is_named(shop: Environment, tmp_path: Path, target: str) -> None:
+    (tmp_path / "folder").mkdir()
+    words = ("export_request_logs", "--app", shop.app_id, "--since", "1d", "--output", tmp_path / target)
+    with pytest.raises(CommandError, match=f"--output: .*{target}"):
+        run(*words)
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -163,6 +163,9 @@ def test_many_consumers_are_read_in_ranges_each_group_once_in_order(shop: Enviro
     ]
     whole = rows(shop.app, group_by=["consumer_id"], since="2026-05-20")
     assert [(row["consumer_id"], row["requests"]) for row in whole] == [(pk, 7) for pk in ids]
+    few = [ids[-1], ids[1]]
+    named = rows(shop.app, group_by=["consumer_id"], since="2026-05-20", filters=[where("consumer_id", "in", few)])
+    assert [(row["consumer_id"], row["requests"]) for row in named] == [(ids[1], 7), (ids[-1], 7)]
 
 
 # --- which traffic ------------------------------------------------------------------------------------------------

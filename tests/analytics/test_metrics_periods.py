@@ -207,6 +207,22 @@ def test_a_hundred_thousand_rows_of_traffic_are_never_scanned(
         seen.clear()
 
 
+@pytest.mark.parametrize(("op", "value"), [("eq", 7), ("in", [7, 8])])
+def test_traffic_of_consumers_that_are_named_is_found_by_their_index(
+    shop: Environment, users: Endpoint, monkeypatch: pytest.MonkeyPatch, op: str, value: object
+) -> None:
+    start = datetime(2026, 5, 16, tzinfo=UTC)
+    filed.file_traffic(Traffic(shop, users, start + day * DAY, 1, status_code=404) for day in range(27))
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_QUARTERS, [shop.app_id, start, shop.pk, users.pk])
+        cursor.execute("ANALYZE analytics_trafficquarter, analytics_endpoint")
+    seen = _statements(monkeypatch)
+    asked: Asked = {"since": start.isoformat(), "until": (start + DAY).isoformat()}
+    (row,) = rows(shop.app, "requests", filters=[where("consumer_id", op, value)], **asked)
+    assert row["requests"] == 96 * 4 * (1 if op == "eq" else 2)
+    assert "(consumer_id = ANY (" in _assert_by_index(*seen[0])
+
+
 def _statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
     seen: list[tuple[str, list[Any]]] = []
     statement = Reading.statement
@@ -219,13 +235,15 @@ def _statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
     return seen
 
 
-def _assert_by_index(sql: str, arguments: list[Any]) -> None:
+def _assert_by_index(sql: str, arguments: list[Any]) -> str:
+    """By which conditions of indexes."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", arguments)
         ((plan,),) = cursor.fetchone()
     for node in nodes(plan["Plan"]):
         if node.get("Relation Name", "").startswith("analytics_traffic"):
             assert node["Node Type"] != "Seq Scan", node
+    return " ".join(node.get("Index Cond", "") for node in nodes(plan["Plan"]))
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------
@@ -256,6 +274,8 @@ def _assert_by_index(sql: str, arguments: list[Any]) -> None:
         ({"timezone": "x" * 5_000}, ["timezone"]),
         ({"timezone": "Europe/\0"}, ["timezone"]),
         ({"timezone": 5}, ["timezone"]),
+        ({"timezone": "localtime"}, ["timezone"]),
+        ({"timezone": "right/UTC"}, ["timezone"]),
     ],
 )
 def test_a_wrong_value_is_named_by_its_place(asked: dict[str, Any], place: list[str]) -> None:

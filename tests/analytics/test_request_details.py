@@ -1,13 +1,18 @@
 """One request with all that is known of it; and which spans and lines of a trace are its own."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
 from analytics.models import Environment, RequestSource
-from analytics.request_details import TraceSpan, own_spans
+from analytics.partitions import APP_LOGS, SPANS
+from analytics.request_details import AROUND, LINES_MAX, SPANS_MAX, TraceSpan, own_spans
+from analytics.request_details import LINES as LINES_OF
+from analytics.request_details import SPANS as SPANS_OF
 from tests.analytics.filed import (
     detail,
     endpoint,
@@ -198,6 +203,37 @@ def test_a_request_costs_the_same_however_many_spans(api: ApiClient, alice: Tena
     with counting_queries() as many:
         assert len(_get(api, alice, prod, row.uuid)["spans"]) == 102
     assert len(few) == len(many) <= 5
+
+
+MANY_SPANS = """
+INSERT INTO analytics_span (app_id, at, trace_id, span_id, parent_span_id, name, kind, start_ns, end_ns, status,
+                            attributes)
+SELECT %s, %s + n * interval '1 s', md5((n / 10)::text)::uuid, n, '', '', 'INTERNAL', 0, 0, 'OK', '{}'
+  FROM generate_series(1, 100000) AS n
+"""
+MANY_LINES = """
+INSERT INTO analytics_applog (app_id, at, id, trace_id, server_span_id, message, level, logger, file, attributes)
+SELECT app_id, at, gen_random_uuid(), trace_id, '', '', '', '', '', '{}' FROM analytics_span
+"""
+
+
+def test_of_a_hundred_thousand_spans_and_lines_a_traces_are_found_by_its_id(prod: Environment) -> None:
+    for table in (SPANS, APP_LOGS):
+        table.make(table.lacking(AT, AT + timedelta(days=2)))
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_SPANS, [prod.app_id, AT])
+        cursor.execute(MANY_LINES)
+        cursor.execute("ANALYZE analytics_span, analytics_applog")
+        trace: list[Any] = [prod.app_id, UUID(int=1), AT - AROUND, AT + AROUND]
+        asked: list[tuple[str, list[Any]]] = [
+            (SPANS_OF, [AT, SPANS_MAX]),
+            (LINES_OF, [UUID(int=1), "", LINES_MAX]),
+        ]
+        for statement, more in asked:
+            cursor.execute(f"EXPLAIN {statement}", [*trace, *more])
+            scans = [line for (line,) in cursor.fetchall() if re.search(r" on analytics_\w+_2026061[56] ", line)]
+            assert len(scans) == 2
+            assert all("_pkey on " in scan for scan in scans), scans
 
 
 # --- whose span, without a database -------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ def test_a_token_takes_its_parameters_repeated_or_left_out(api: ApiClient, alice
         "start=2026-06-14T00:00:00Z",
         "status_code=200,4XX",
         "method=GET,%20POST",
+        "method=post,get,GET",
         asked,
     ]
     for repeated in same:

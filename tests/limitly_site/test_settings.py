@@ -6,10 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.checks import Error, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from limitly_site import environment
@@ -102,6 +106,25 @@ def test_check_deploy_finds_nothing_behind_https() -> None:
     result = _manage("check", "--deploy", "--fail-level", "WARNING", LIMITLY_HTTPS="1", LIMITLY_ALLOWED_HOSTS="a.test")
     assert result.returncode == 0, result.stderr
     assert "no issues" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/team", 200),
+        ("/v1/apps/1/request-logs", 200),
+        ("/functions/v1/keys", 200),
+        ("/healthz", 200),
+        ("/admin/", 301),
+        ("/", 301),
+    ],
+)
+def test_behind_https_staff_are_led_there_and_the_api_never_redirects(
+    settings: Settings, path: str, status: int
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    answer: Any = SecurityMiddleware(lambda _: HttpResponse())(RequestFactory().get(path))
+    assert answer.status_code == status
 
 
 @pytest.mark.django_db
