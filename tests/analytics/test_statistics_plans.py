@@ -118,7 +118,7 @@ def test_a_day_by_consumer(prod: Environment, orders: Endpoint) -> None:
     fill(BY_CONSUMER, TRAFFIC_QUARTERS.table, app=prod.app_id, environment=prod.pk, route=orders.pk)
     slice_ = a_day(prod)
     with scans() as found:
-        callers(slice_)
+        callers(slice_, [TimePeriod(NOON - DAY, NOON)])
     assert_by_index(found, "analytics_trafficquarter_202606_")
 
 
