@@ -13,35 +13,15 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 
 from analytics.histograms import Histogram, unpack
-from analytics.models import Consumer, Environment, Record
-from analytics.sources import in_force, predicate
+from analytics.models import Consumer, Environment
+from analytics.statistics.environments import ClassRow, by_class, durations, scope_of
 from keys.overview import Count
 
-# How long a page waits for requests to be added up, rather than for all of it; and from how many buckets of histograms
-# on response times are taken from every so many quarter hours (2 million a second are added up).
-PATIENCE_MS: Final = 500
-BUCKETS_MAX: Final = 500_000
+# How long a page waits for each of its two sums, rather than for all of it; and from how many buckets of histograms on
+# response times are taken from every so many quarter hours (2 million a second are added up).
+PATIENCE_MS: Final = 250
+BUCKETS_MAX: Final = 250_000
 CONSUMERS_MAX: Final = 100_000
-COUNT_MAX: Final = 2**48 - 1
-ROWS = """
-  FROM analytics_trafficquartertotal AS t LEFT JOIN analytics_endpoint AS e ON e.id = t.endpoint_id
- WHERE t.app_id = ANY(%s) AND t.quarter >= %s AND t.quarter < %s AND e.is_excluded IS NOT TRUE AND {sources}
-"""
-TILE = "width_bucket(t.quarter, %s::timestamptz[])"
-IS_EXPECTED = "coalesce(t.status_code = ANY(e.expected_statuses), FALSE)"
-REQUESTS = f"""
-SELECT {TILE}, sum(t.requests)::bigint,
-       coalesce(sum(t.requests) FILTER (WHERE t.status_code / 100 = 4 AND NOT {IS_EXPECTED}), 0)::bigint,
-       coalesce(sum(t.requests) FILTER (WHERE t.status_code / 100 = 5 AND NOT {IS_EXPECTED}), 0)::bigint,
-       sum(cardinality(t.durations))::bigint {ROWS} GROUP BY 1
-"""  # constants alone
-DURATIONS = f"""
-SELECT tile, array_agg(bucket + count)
-  FROM (SELECT tile, (packed >> 48) << 48 AS bucket, least(sum(packed & {COUNT_MAX}), {COUNT_MAX})::bigint AS count
-          FROM (SELECT {TILE} AS tile, t.durations {ROWS} AND extract(epoch FROM t.quarter)::bigint / 900 %% %s = 0)
-               AS told CROSS JOIN unnest(durations) AS packed GROUP BY tile, bucket) AS buckets
- GROUP BY tile
-"""  # noqa: S608  # constants alone
 
 
 class TooMuchError(Exception):
@@ -95,23 +75,18 @@ def environments_of(account_id: int | None) -> list[Environment]:
 
 
 def traffic_in(environments: Iterable[Environment], starts: Sequence[datetime], end: datetime) -> Added:
-    """Of each of these starts of tiles, whole quarter hours, the last of which ends at `end`. Three SELECTs.
+    """Of each of these starts of tiles, whole quarter hours, the last of which ends at `end`. Four SELECTs.
 
     Errors: TooMuchError after PATIENCE_MS.
     """
-    environments = list(environments)
-    sources, of_sources = predicate(
-        in_force(environments, record=Record.TRAFFIC, start=starts[0], end=end), time="t.quarter"
-    )
-    app_ids = sorted({environment.app_id for environment in environments})
-    arguments = [list(starts), app_ids, starts[0], end, *of_sources]
+    scope = scope_of(environments, start=starts[0], end=end)
     tiles, buckets = [Traffic() for _ in starts], 0
-    for tile, requests, client_errors, server_errors, told in _patiently(REQUESTS.format(sources=sources), arguments):
-        tiles[tile - 1] = Traffic(requests, client_errors, server_errors)
-        buckets += told
+    for row in map(ClassRow._make, _patiently(*by_class(scope, starts))):
+        tiles[row.tile - 1].add(Traffic(row.requests, row.client_errors, row.server_errors))
+        buckets += row.buckets
     every = max(1, math.ceil(buckets / BUCKETS_MAX))
-    for tile, durations in _patiently(DURATIONS.format(sources=sources), [*arguments, every]):
-        tiles[tile - 1].durations = unpack(durations)
+    for tile, packed in _patiently(*durations(scope, starts, every=every)):
+        tiles[tile - 1].durations = unpack(packed)
     return Added(tiles, every)
 
 

@@ -8,6 +8,7 @@ reported as not measured.
 
 import argparse
 import http.client
+import json
 import re
 import secrets
 import shutil
@@ -93,15 +94,30 @@ def measure(browser: Browser, path: str, post: dict[str, str] | None, times: int
 
 def main() -> None:
     options = _options()
-    folder = Path(tempfile.mkdtemp(prefix="limitly-bench-"))
-    folder.chmod(0o755)
     with ExitStack() as started:
-        started.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = options.keep.resolve() if options.keep else _folder_for_once(started)
+        folder.mkdir(mode=0o755, exist_ok=True)
         url = stack.make_run(started, folder, LIMITLY_FOLD_DECISIONS="0")
-        facts = _make_up(options)
+        facts = _facts(folder, options)
         costs, unmeasured = _measure_all(url, facts, options)
     _tell(costs, unmeasured)
     sys.exit(1 if any(cost.fault for cost in costs) or unmeasured else 0)
+
+
+def _folder_for_once(started: ExitStack) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="limitly-bench-"))
+    folder.chmod(0o755)
+    started.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _facts(folder: Path, options: argparse.Namespace) -> dict[str, int]:
+    """Ids of the largest account and its app; they are made up where they are not kept in the folder."""
+    kept = folder / "facts.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(_make_up(options)))
+    facts: dict[str, int] = json.loads(kept.read_text())
+    return facts
 
 
 def _make_up(options: argparse.Namespace) -> dict[str, int]:
@@ -157,6 +173,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=1_000_000, help="on record")
     parser.add_argument("--months", type=int, default=2, help="of traffic")
     parser.add_argument("--times", type=int, default=20, help="that each page is asked (default: 20)")
+    parser.add_argument("--keep", type=Path, help="a folder for the customers: made up once, asked again in later runs")
     parser.add_argument("--only", default="", help="pages whose name holds this")
     return parser.parse_args()
 

@@ -54,14 +54,10 @@ class Reader:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
-    def p95_ms(self, question: Question, times: int) -> float:
-        took = []
-        for number in range(times + 2):
-            began = time.perf_counter()
-            self.get(question.path(number))
-            took.append((time.perf_counter() - began) * 1000)
-        took = sorted(took[2:])  # the first two warm up
-        return took[min(len(took) - 1, len(took) * 95 // 100)]
+    def took_ms(self, path: str) -> float:
+        began = time.perf_counter()
+        self.get(path)
+        return (time.perf_counter() - began) * 1000
 
     @staticmethod
     def _lift_budget(account_id: int) -> None:
@@ -155,18 +151,32 @@ def main() -> None:
     command = [sys.executable, "-m", "limitly_site.supervisor"]
     try:
         with stack.running(command, port, folder / "limitly.log", PORT=str(port)) as url:
-            found = {logs: dict(_measure(url, logs, options.times)) for logs in options.logs}
+            found = _measure(url, options.logs, options.times)
         _tell(found)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _measure(url: str, logs: int, times: int) -> Iterator[tuple[str, float]]:
-    reader = Reader(url, logs)
-    for question in questions(reader, datetime.now(UTC)):
-        p95 = reader.p95_ms(question, times)
-        print(f"{logs:>11,} logs  {question.name:<48} p95 {p95:8.1f} ms", file=sys.stderr)
-        yield question.name, p95
+def _measure(url: str, sizes: list[int], times: int) -> dict[int, dict[str, float]]:
+    """p95 of each question for each size, asked in turns: what else the machine does befalls all sizes alike."""
+    readers = {logs: Reader(url, logs) for logs in sizes}
+    now = datetime.now(UTC)
+    asked = {logs: {each.name: each for each in questions(reader, now)} for logs, reader in readers.items()}
+    found: dict[int, dict[str, float]] = {logs: {} for logs in sizes}
+    for name in asked[max(sizes)]:
+        of_sizes = [logs for logs in sizes if name in asked[logs]]
+        took: dict[int, list[float]] = {logs: [] for logs in of_sizes}
+        for number in range(times + 2):
+            for logs in of_sizes:
+                took[logs].append(readers[logs].took_ms(asked[logs][name].path(number)))
+        for logs in of_sizes:
+            found[logs][name] = p95 = _p95(took[logs][2:])  # the first two warm up
+            print(f"{logs:>11,} logs  {name:<48} p95 {p95:8.1f} ms", file=sys.stderr)
+    return found
+
+
+def _p95(took: list[float]) -> float:
+    return sorted(took)[min(len(took) - 1, len(took) * 95 // 100)]
 
 
 def _tell(found: dict[int, dict[str, float]]) -> None:

@@ -185,6 +185,10 @@ class Consumer(models.Model):
         return self.name or self.identifier
 
 
+# Endpoints whose requests, or errors, are in the sums of whole environments and are taken off when those are read.
+TAKEN_OFF = Q(is_excluded=True) | ~Q(expected_statuses=[])
+
+
 class Endpoint(models.Model):
     """A method and path template of an app. The path is empty for requests that matched no route."""
 
@@ -219,7 +223,10 @@ class Endpoint(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app", "path", "method"], name="endpoint_unique")]
-        indexes = [models.Index(OpClass(Upper("path"), "text_pattern_ops"), name="endpoint_by_path")]
+        indexes = [
+            models.Index(OpClass(Upper("path"), "text_pattern_ops"), name="endpoint_by_path"),
+            models.Index(fields=["app"], condition=TAKEN_OFF, name="endpoint_taken_off"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path or '(no route)'}"

@@ -86,17 +86,19 @@ class TrafficQuarterTotal(Counted):
 
 
 class EnvironmentQuarter(models.Model):
-    """Sums by quarter hour of an environment, whatever was called, by whom, with whichever status; by month. What asks
-    for none of these reads this one."""
+    """Sums by quarter hour of an environment and class of status (2 is 2xx; 0 is none told), whatever was called, by
+    whom; by month. What asks for neither reads this one."""
 
-    pk = models.CompositePrimaryKey("app_id", "quarter", "environment_id", "source")
+    pk = models.CompositePrimaryKey("app_id", "quarter", "environment_id", "status_class", "source")
     app_id = models.BigIntegerField()
     quarter = models.DateTimeField()
     environment_id = models.BigIntegerField()
+    status_class = models.PositiveSmallIntegerField()
     source = models.PositiveSmallIntegerField(choices=Source)
     requests = models.BigIntegerField()
     bytes_received = models.BigIntegerField()
     bytes_sent = models.BigIntegerField()
+    durations = histogram_field()
 
     def __str__(self) -> str:
         return f"{self.requests} from {self.quarter:%Y-%m-%d %H:%M}"

@@ -64,11 +64,13 @@ SELECT app_id, quarter, environment_id, endpoint_id, status_code, source,
  GROUP BY 1, 2, 3, 4, 5, 6
 """
 ENVIRONMENTS_OF_A_DAY = """
-INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent)
-SELECT app_id, quarter, environment_id, source, sum(requests), sum(bytes_received), sum(bytes_sent)
+INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, status_class, source, requests,
+                                          bytes_received, bytes_sent, durations)
+SELECT app_id, quarter, environment_id, status_code / 100, source, sum(requests), sum(bytes_received), sum(bytes_sent),
+       analytics_sum_histograms(durations)
   FROM analytics_trafficquartertotal
  WHERE app_id = %(app)s AND quarter >= %(day)s AND quarter < %(day)s::timestamptz + interval '1 day'
- GROUP BY 1, 2, 3, 4
+ GROUP BY 1, 2, 3, 4, 5
 """
 
 

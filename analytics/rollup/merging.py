@@ -1,7 +1,7 @@
-"""What a batch adds up to: by minute, by quarter hour, and by quarter hour of all consumers, of all calls (pure)."""
+"""What a batch adds up to: by minute, by quarter hour, and of all consumers, of all endpoints (pure)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -84,16 +84,11 @@ def of_all_consumers(quarters: Sums) -> Sums:
     return merge((cell._replace(consumer_id=0), amounts) for cell, amounts in quarters.items())
 
 
-def of_all_calls(totals: Sums) -> Iterator[tuple[datetime, int, int, int, int, int]]:
-    """Rows of EnvironmentQuarter, in the order of its key, from the totals of all consumers; no sum beyond a bigint."""
-    sums: defaultdict[tuple[datetime, int, int], list[Amounts]] = defaultdict(list)
-    for cell, amounts in totals.items():
-        sums[cell.start, cell.environment_id, cell.source].append(amounts)
-    for key in sorted(sums):
-        parts = sums[key]
-        requests = sum(part.requests for part in parts)
-        received, sent = sum(part.bytes_received for part in parts), sum(part.bytes_sent for part in parts)
-        yield (*key, min(requests, SUM_MAX), min(received, SUM_MAX), min(sent, SUM_MAX))
+def of_all_endpoints(totals: Sums) -> Sums:
+    """By class of status: endpoint_id is 0, and status_code the class (2 is 2xx)."""
+    return merge(
+        (cell._replace(endpoint_id=0, status_code=cell.status_code // 100), amounts) for cell, amounts in totals.items()
+    )
 
 
 def minute_of(moment: datetime) -> datetime:

@@ -33,11 +33,13 @@ SELECT app_id, {QUARTER}, environment_id, endpoint_id, status_code, source, {SUM
   {OF_THE_DAY} GROUP BY 1, 2, 3, 4, 5, 6
 """
 SUM_ENVIRONMENTS = f"""
-INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent)
-SELECT app_id, quarter, environment_id, source, least(sum(requests), {SUM_MAX})::bigint,
-       least(sum(bytes_received), {SUM_MAX})::bigint, least(sum(bytes_sent), {SUM_MAX})::bigint
+INSERT INTO analytics_environmentquarter (app_id, quarter, environment_id, status_class, source, requests,
+                                          bytes_received, bytes_sent, durations)
+SELECT app_id, quarter, environment_id, status_code / 100, source, least(sum(requests), {SUM_MAX})::bigint,
+       least(sum(bytes_received), {SUM_MAX})::bigint, least(sum(bytes_sent), {SUM_MAX})::bigint,
+       analytics_sum_histograms(durations)
   FROM analytics_trafficquartertotal WHERE app_id = %(app)s AND quarter >= %(start)s AND quarter < %(end)s
- GROUP BY 1, 2, 3, 4
+ GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608  # constants alone
 TABLES = {  # in this order: the last is summed up from the totals
     "analytics_trafficquarter": SUM_QUARTERS,

@@ -7,7 +7,7 @@ from django.db.backends.utils import CursorWrapper
 from analytics.histograms import Histogram, pack
 from analytics.rollup.columns import columns
 from analytics.rollup.copying import copying
-from analytics.rollup.merging import SUM_MAX, Amounts, Cell, Sums, of_all_calls
+from analytics.rollup.merging import SUM_MAX, Amounts, Cell, Sums, of_all_endpoints
 
 COPY_MINUTES = """
 COPY analytics_trafficminute (app_id, minute, environment_id, endpoint_id, status_code, consumer_id, source, requests,
@@ -51,13 +51,15 @@ ADD_SATURATED = f"""requests = least(kept.requests::numeric + excluded.requests,
        bytes_sent = least(kept.bytes_sent::numeric + excluded.bytes_sent, {SUM_MAX})"""
 UPSERT_ENVIRONMENTS = f"""
 WITH given AS (
-  SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::smallint[], %s::bigint[], %s::bigint[], %s::bigint[])
-    AS g (quarter, environment_id, source, requests, received, sent))
-INSERT INTO analytics_environmentquarter AS kept (app_id, quarter, environment_id, source, requests, bytes_received,
-                                                  bytes_sent)
-SELECT %s, quarter, environment_id, source, requests, received, sent FROM given
-ON CONFLICT (app_id, quarter, environment_id, source) DO UPDATE
-   SET {ADD_SATURATED}
+  SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::smallint[], %s::smallint[], %s::bigint[], %s::bigint[],
+                       %s::bigint[], %s::text[])
+    AS g (quarter, environment_id, status_class, source, requests, received, sent, durations))
+INSERT INTO analytics_environmentquarter AS kept (app_id, quarter, environment_id, status_class, source, requests,
+                                                  bytes_received, bytes_sent, durations)
+SELECT %s, quarter, environment_id, status_class, source, requests, received, sent, durations::bigint[] FROM given
+ON CONFLICT (app_id, quarter, environment_id, status_class, source) DO UPDATE
+   SET {ADD_SATURATED},
+       durations = analytics_merge_histograms(kept.durations, excluded.durations)
 """  # noqa: S608  # constants alone
 
 
@@ -85,7 +87,8 @@ def write(cursor: CursorWrapper, app_id: int, *, minutes: Sums, quarters: Sums, 
     cursor.execute(UPSERT_QUARTERS, [*columns(rows), app_id])
     rows = ((*_without_consumer(cell), *_amounts(sums), *_histograms(sums, packed)) for cell, sums in totals.items())
     cursor.execute(UPSERT_TOTALS, [*columns(rows), app_id])
-    cursor.execute(UPSERT_ENVIRONMENTS, [*columns(of_all_calls(totals)), app_id])
+    rows = (_of_environment(cell, sums, packed) for cell, sums in of_all_endpoints(totals).items())
+    cursor.execute(UPSERT_ENVIRONMENTS, [*columns(rows), app_id])
 
 
 def _amounts(sums: Amounts) -> tuple[int, int, int]:
@@ -98,3 +101,8 @@ def _histograms(sums: Amounts, packed: _Packed) -> tuple[str, str, str]:
 
 def _without_consumer(cell: Cell) -> tuple[object, ...]:
     return cell.start, cell.environment_id, cell.endpoint_id, cell.status_code, cell.source
+
+
+def _of_environment(cell: Cell, sums: Amounts, packed: _Packed) -> tuple[object, ...]:
+    amounts = (min(amount, SUM_MAX) for amount in _amounts(sums))
+    return cell.start, cell.environment_id, cell.status_code, cell.source, *amounts, packed.of(sums.durations)

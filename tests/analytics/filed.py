@@ -46,12 +46,14 @@ TIME_COLUMNS: dict[type[models.Model], str] = {
     TrafficQuarterTotal: "quarter",
     EnvironmentQuarter: "quarter",
 }
-ENVIRONMENT_COLUMNS = ("app_id", "quarter", "environment_id", "source", "requests", "bytes_received", "bytes_sent")
 ADD_TO_ENVIRONMENT = """
 INSERT INTO analytics_environmentquarter AS kept
-VALUES (%(app_id)s, %(quarter)s, %(environment_id)s, %(source)s, %(requests)s, %(bytes_received)s, %(bytes_sent)s)
-ON CONFLICT (app_id, quarter, environment_id, source) DO UPDATE SET requests = kept.requests + excluded.requests,
-  bytes_received = kept.bytes_received + excluded.bytes_received, bytes_sent = kept.bytes_sent + excluded.bytes_sent
+VALUES (%(app_id)s, %(quarter)s, %(environment_id)s, %(status_class)s, %(source)s, %(requests)s, %(bytes_received)s,
+        %(bytes_sent)s, %(durations)s)
+ON CONFLICT (app_id, quarter, environment_id, status_class, source) DO UPDATE
+  SET requests = kept.requests + excluded.requests, bytes_received = kept.bytes_received + excluded.bytes_received,
+      bytes_sent = kept.bytes_sent + excluded.bytes_sent,
+      durations = analytics_merge_histograms(kept.durations, excluded.durations)
 """
 PARTITIONS = {partitions.table: partitions for partitions in ALL}
 
@@ -184,6 +186,12 @@ class Sums:
         self.bytes_sent += traffic.bytes_sent
         self.durations.merge(from_pairs(traffic.seconds.items(), TIME))
 
+    def merge(self, other: "Sums") -> None:
+        self.requests += other.requests
+        self.bytes_received += other.bytes_received
+        self.bytes_sent += other.bytes_sent
+        self.durations.merge(other.durations)
+
     @property
     def columns(self) -> dict[str, Any]:
         return {
@@ -206,24 +214,27 @@ def file_traffic(traffic: Iterable[Traffic]) -> None:
     _add_to_environments(list(_of_environments(totals)))
 
 
-def _of_environments(totals: "dict[Any, Sums]") -> Iterator[EnvironmentQuarter]:
-    """What the totals add up to, whatever endpoint and status."""
+def _of_environments(totals: "dict[Any, Sums]") -> Iterator[dict[str, Any]]:
+    """What the totals add up to, whatever endpoint: columns of EnvironmentQuarter."""
     whole: defaultdict[Any, Sums] = defaultdict(Sums)
     for names, sums in totals.items():
-        key = tuple(name for name in names if name[0] in ("app_id", "quarter", "environment_id", "source"))
-        whole[key].requests += sums.requests
-        whole[key].bytes_received += sums.bytes_received
-        whole[key].bytes_sent += sums.bytes_sent
+        named = dict(names)
+        status_class = named.pop("status_code") // 100
+        del named["endpoint_id"]
+        whole[*named.items(), ("status_class", status_class)].merge(sums)
     for key, sums in whole.items():
-        columns = {name: min(value, 2**63 - 1) for name, value in sums.columns.items() if name != "durations"}
-        yield EnvironmentQuarter(**dict(key), **columns)
+        amounts = {
+            name: value if name == "durations" else min(value, 2**63 - 1) for name, value in sums.columns.items()
+        }
+        yield dict(key) | amounts
 
 
-def _add_to_environments(rows: list[EnvironmentQuarter]) -> None:
-    PARTITIONS["analytics_environmentquarter"].make(_starts(list(rows)))
+def _add_to_environments(rows: list[dict[str, Any]]) -> None:
+    table = PARTITIONS["analytics_environmentquarter"]
+    table.make({table.span.start_of(row["quarter"]) for row in rows})
     with connection.cursor() as cursor:
         for row in rows:
-            cursor.execute(ADD_TO_ENVIRONMENT, {name: getattr(row, name) for name in ENVIRONMENT_COLUMNS})
+            cursor.execute(ADD_TO_ENVIRONMENT, row)
 
 
 def file_rows(rows: Iterable[models.Model]) -> None:

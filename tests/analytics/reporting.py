@@ -99,9 +99,10 @@ kept AS (SELECT app_id, quarter, environment_id, endpoint_id, status_code, {cons
 """
 ENVIRONMENTS_DIFFER = """
 WITH reckoned AS (
-  SELECT app_id, quarter, environment_id, source, sum(requests)::bigint, sum(bytes_received)::bigint,
-         sum(bytes_sent)::bigint FROM analytics_trafficquartertotal GROUP BY 1, 2, 3, 4),
-kept AS (SELECT app_id, quarter, environment_id, source, requests, bytes_received, bytes_sent
+  SELECT app_id, quarter, environment_id, status_code / 100, source, sum(requests)::bigint,
+         sum(bytes_received)::bigint, sum(bytes_sent)::bigint, analytics_sum_histograms(durations)
+    FROM analytics_trafficquartertotal GROUP BY 1, 2, 3, 4, 5),
+kept AS (SELECT app_id, quarter, environment_id, status_class, source, requests, bytes_received, bytes_sent, durations
            FROM analytics_environmentquarter)
 (SELECT * FROM reckoned EXCEPT SELECT * FROM kept) UNION ALL (SELECT * FROM kept EXCEPT SELECT * FROM reckoned)
 """

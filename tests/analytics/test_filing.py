@@ -7,7 +7,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from analytics import models
-from analytics.histograms import SIZE, Histogram, from_pairs, unpack
+from analytics.histograms import SIZE, TIME, Histogram, from_pairs, unpack
 from analytics.models import Source
 from analytics.observations import Observed, Resources
 from tests.analytics.reporting import (
@@ -51,15 +51,32 @@ def test_a_total_is_of_all_consumers_and_knows_sizes(alice: Tenant) -> None:
     assert unpack(total.response_sizes) == Histogram(buckets=Counter({53: 2}))
 
 
-def test_an_environments_sum_is_of_all_that_was_called_and_stays_within_a_bigint(alice: Tenant) -> None:
+def test_an_environments_sums_are_of_all_that_was_called_and_stay_within_a_bigint(alice: Tenant) -> None:
     app = new_app(alice)
-    file(app, observed(traffic(1), traffic(2, of=call("/b", status=500)), traffic(4, source=Source.SPAN)))
+    file(app, observed(traffic(1), traffic(2, of=call("/b", status=204)), traffic(4, source=Source.SPAN)))
     sums = models.EnvironmentQuarter.objects.order_by("source")
     assert list(sums.values_list("source", "requests")) == [(Source.SPAN, 4), (Source.METRIC, 3)]
     with connection.cursor() as cursor:
         cursor.execute("UPDATE analytics_environmentquarter SET bytes_sent = 9223372036854775800")
     file(app, observed(traffic(1, bytes_sent=100)))
     assert list(sums.values_list("requests", "bytes_sent")) == [(4, 2**63 - 8), (4, 2**63 - 1)]
+
+
+def test_an_environments_sums_know_how_requests_ended_and_how_long_they_took(alice: Tenant) -> None:
+    fast, slow = from_pairs([(0.1, 2)], TIME), from_pairs([(0.1, 1), (3.0, 1)], TIME)
+    file(
+        new_app(alice),
+        observed(
+            traffic(2, durations=fast),
+            traffic(2, of=call("/b"), durations=slow),
+            traffic(3, of=call(status=404)),
+            traffic(1, of=call(status=503), durations=slow),
+        ),
+    )
+    found = models.EnvironmentQuarter.objects.order_by("status_class")
+    assert list(found.values_list("status_class", "requests")) == [(2, 4), (4, 3), (5, 1)]
+    counts = [sorted(unpack(each.durations).buckets.values()) for each in found]
+    assert counts == [[1, 3], [3], [1, 1]]
 
 
 def test_each_source_environment_status_and_quarter_hour_counts_apart(alice: Tenant) -> None:

@@ -105,7 +105,7 @@ def test_requests_errors_and_response_times_are_added_up(desk: Client, alice: Te
             Traffic(shop, orders, QUARTER, 90, seconds={0.1: 90}),
             Traffic(shop, orders, QUARTER, 6, status_code=500, seconds={2.0: 6}),
             Traffic(shop, orders, QUARTER - timedelta(hours=1), 4, status_code=404),
-            Traffic(shop, health, QUARTER, 1_000),
+            Traffic(shop, health, QUARTER, 1_000, status_code=503, seconds={9.0: 500, 0.1: 500}),
             Traffic(other, endpoint(other.app, "GET /a"), QUARTER, 100),
         ]
     )

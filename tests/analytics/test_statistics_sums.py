@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -132,6 +133,20 @@ def test_the_sums_are_those_of_the_api(prod: Environment, orders: Endpoint, zone
     api = [(each.requests, each.bytes_sent) for each in by_period(selection, days)]
     assert [(each.total.requests, each.total.bytes_sent) for each in over_time(found, days)] == api
     assert sum(requests for requests, _ in api) > 0
+
+
+def test_a_whole_environment_adds_up_to_what_its_endpoints_do(prod: Environment, orders: Endpoint) -> None:
+    routes = [orders, endpoint(prod.app, "GET /left-out", is_excluded=True), endpoint(prod.app, "GET /other")]
+    file_traffic(
+        Traffic(prod, of, NOON + n % 8 * QUARTER, n + 1, status_code=status, bytes_received=n, bytes_sent=2 * n)
+        for n, (of, status) in enumerate(product(routes, (0, 101, 200, 204, 301, 400, 404, 500, 503)))
+    )
+    of_routes = [over_time(two_hours(prod, endpoint_id=of.pk), HOURS) for of in routes]
+    for whole, *parts in zip(over_time(two_hours(prod), HOURS), *of_routes, strict=True):
+        classes = {status_class for part in parts for status_class in part.by_class}
+        summed = {each: sum((part.by_class.get(each, Sums()) for part in parts), Sums()) for each in classes}
+        assert whole.by_class == summed
+        assert {4, 5} < summed.keys()
 
 
 def test_another_apps_ids_are_no_slice(prod: Environment, bob: Tenant) -> None:

@@ -32,7 +32,7 @@ SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environmen
 """
 OF_ENVIRONMENTS = """
 INSERT INTO analytics_environmentquarter
-SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environment)s, 3, 35, 0, 0
+SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environment)s, 2, 3, 35, 0, 0, '{}'
   FROM generate_series(1, 2880) AS quarter
 """
 
