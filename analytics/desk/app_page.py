@@ -91,13 +91,11 @@ class AppPage:
     @cached_property
     def tiles(self) -> list[TimePeriod]:
         """The periods of a chart, which begin and end with the slice."""
-        start, end = self.slice.start, self.slice.end
-        tiles = [each for each in self.period.tiles() if each.start < end and each.end > start]
-        return [TimePeriod(max(each.start, start), min(each.end, end)) for each in tiles]
+        return self._within(self.period.tiles())
 
     @cached_property
-    def labels(self) -> list[str]:
-        return [self.period.label(tile) for tile in self.tiles]
+    def few_tiles(self) -> list[TimePeriod]:
+        return self._within(self.period.tiles(are_few=True))
 
     @cached_property
     def true_until(self) -> datetime:
@@ -175,7 +173,11 @@ class AppPage:
         labels: Sequence[str] | None = None,
     ) -> Chart:
         """Over the page's time, unless other labels are given."""
-        return Chart(title, self.labels if labels is None else labels, series, kind, unit, self.true_until)
+        named = self.labels_of(self.tiles) if labels is None else labels
+        return Chart(title, named, series, kind, unit, self.true_until)
+
+    def labels_of(self, tiles: Sequence[TimePeriod]) -> list[str]:
+        return [self.period.label(tile) for tile in tiles]
 
     def shown_time(self, moment: datetime) -> str:
         return f"{moment.astimezone(self.period.zone):%Y-%m-%d %H:%M}"
@@ -185,6 +187,11 @@ class AppPage:
         shared = {**admin.site.each_context(self.request), "title": self.app.name, "subtitle": self.tab.title}
         named = template or f"desk/{self.tab.name}.html"
         return TemplateResponse(self.request, named, {**shared, "page": self, **context})
+
+    def _within(self, tiles: Sequence[TimePeriod]) -> list[TimePeriod]:
+        start, end = self.slice.start, self.slice.end
+        touching = [each for each in tiles if each.start < end and each.end > start]
+        return [TimePeriod(max(each.start, start), min(each.end, end)) for each in touching]
 
 
 def open_page(request: HttpRequest, app_id: int, tab: Tab) -> AppPage:

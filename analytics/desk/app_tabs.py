@@ -73,7 +73,7 @@ def consumers_page(request: HttpRequest, app_id: int) -> HttpResponse:
     given = request.GET.get("sort", "")
     order = Order(given) if given in list(Order) else Order.REQUESTS
     number = page_number(request)
-    found = callers(page.slice, page.tiles, order=order, page=number)
+    found = callers(page.slice, page.few_tiles, order=order, page=number)
     seen = [
         Series("returning", [each.returning for each in found.by_period]),
         Series("new", [each.new for each in found.by_period]),
@@ -85,7 +85,13 @@ def consumers_page(request: HttpRequest, app_id: int) -> HttpResponse:
             Figure("Returning", shown(found.returning), "seen before it"),
             Figure("Requests", shown(found.total.requests)),
         ],
-        seen=page.chart("New and returning consumers", seen, Kind.BARS, unit="consumers"),
+        seen=page.chart(
+            "New and returning consumers",
+            seen,
+            Kind.BARS,
+            unit="consumers",
+            labels=page.labels_of(page.few_tiles),
+        ),
         table=_table_of_consumers(page, found, order, number),
         groups=_table_of_groups(found) if found.groups else None,
     )

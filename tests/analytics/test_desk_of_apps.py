@@ -138,7 +138,7 @@ def test_consumers_are_told_exactly(desk: Client, prod: Environment, traffic: No
     seen = answer.context["seen"]
     told = {each.name: dict(zip(seen.labels, each.values, strict=True)) for each in seen.series}
     assert {name: sum(values.values()) for name, values in told.items()} == {"returning": 0, "new": 1}
-    assert told["new"]["Mon 15 Jun 11:00"] == 1
+    assert told["new"]["Mon 15 Jun"] == 1
 
 
 def test_errors_are_told_exactly(desk: Client, prod: Environment, traffic: None, failure: ErrorGroup) -> None:
