@@ -4,12 +4,14 @@ From the sums by quarter hour, of each environment's source in force; endpoints 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from django.db import OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg.errors import QueryCanceled
 
 from analytics.histograms import Histogram, unpack
@@ -81,26 +83,28 @@ def traffic_in(environments: Iterable[Environment], starts: Sequence[datetime], 
     """
     scope = scope_of(environments, start=starts[0], end=end)
     tiles, buckets = [Traffic() for _ in starts], 0
-    for row in map(ClassRow._make, _patiently(*by_class(scope, starts))):
-        tiles[row.tile - 1].add(Traffic(row.requests, row.client_errors, row.server_errors))
-        buckets += row.buckets
-    every = max(1, math.ceil(buckets / BUCKETS_MAX))
-    for tile, packed in _patiently(*durations(scope, starts, every=every)):
-        tiles[tile - 1].durations = unpack(packed)
+    with _patience() as cursor:
+        cursor.execute(*by_class(scope, starts))
+        for row in map(ClassRow._make, cursor.fetchall()):
+            tiles[row.tile - 1].add(Traffic(row.requests, row.client_errors, row.server_errors))
+            buckets += row.buckets
+        every = max(1, math.ceil(buckets / BUCKETS_MAX))
+        cursor.execute(*durations(scope, starts, every=every))
+        for tile, packed in cursor.fetchall():
+            tiles[tile - 1].durations = unpack(packed)
     return Added(tiles, every)
 
 
-def _patiently(statement: str, arguments: list[Any]) -> list[Any]:
+@contextmanager
+def _patience() -> Iterator[CursorWrapper]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {PATIENCE_MS}")
-            cursor.execute(statement, arguments)
-            rows: list[Any] = cursor.fetchall()
+            yield cursor
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise TooMuchError from error
         raise
-    return rows
 
 
 def total(traffic: Iterable[Traffic]) -> Traffic:

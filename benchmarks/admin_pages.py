@@ -46,13 +46,18 @@ class Facts(NamedTuple):
 
 
 TABS = ("traffic", "endpoints", "consumers", "errors", "performance", "resources")
+# What is asked of the explorer: what many requests have, what one in hundreds has, and what none has.
+REQUEST_FILTERS = (
+    "outcome=denied", "status=5xx", "method=GET&path=/things/7/*", "consumer=customer-77", "at_least_ms=450",
+    "ip=10.0.0.7", "consumer=nobody", "path=/nowhere/*&status=404",
+)  # fmt: skip
 Sample = Callable[[Facts], dict[str, Any]]
-# A page's name -> `args` and `kwargs` of its address, the `query` with it, the form that is sent (`post`).
+# A page's name -> `args` and `kwargs` of its address, the `queries` it is asked with, the form that is sent (`post`).
 SAMPLES: dict[str, Sample] = {
     "admin:index": lambda _: {},
     "admin:password_change": lambda _: {},
-    "admin:autocomplete": lambda _: {"query": "app_label=keys&model_name=apikey&field_name=user&term=customer"},
-    "admin:search": lambda _: {"query": "s=keys"},
+    "admin:autocomplete": lambda _: {"queries": ["app_label=keys&model_name=apikey&field_name=user&term=customer"]},
+    "admin:search": lambda _: {"queries": ["s=keys"]},
     "admin:keys_apikey_regenerate": lambda facts: {"args": [facts.api_key.pk]},
     "admin:keys_apikey_revoke": lambda facts: {"args": [facts.api_key.pk]},
     "admin:keys_apikey_expire": lambda facts: {"args": [facts.api_key.pk]},
@@ -60,11 +65,14 @@ SAMPLES: dict[str, Sample] = {
     **{f"desk:app_{tab}": lambda facts: {"args": [facts.app_id]} for tab in TABS},
     "desk:apps": lambda _: {},
     "desk:find": lambda facts: {"post": {"text": facts.user.email}},
-    "desk:requests": lambda facts: {"query": f"app={facts.app_id}&period=7d&outcome=denied"},
+    "desk:requests": lambda facts: {"queries": [f"app={facts.app_id}&{told}" for told in REQUEST_FILTERS]},
     "desk:request": lambda facts: {"args": [facts.app_id, facts.request.uuid]},
-    "desk:why": lambda facts: {"query": f"key={facts.api_key.pk}"},
+    "desk:why": lambda facts: {"queries": [f"key={facts.api_key.pk}"]},
     "desk:second-factor": lambda _: {},
 }
+# Pages that tell of a period are asked for each of these.
+PERIODS = ("24h", "7d", "30d")
+OF_PERIODS = {"admin:index", "desk:requests", *(f"desk:app_{tab}" for tab in TABS)}
 # Pages without rows, that end a session, that lead elsewhere, whose cost is a file's, or of which nothing is made up.
 NOT_MEASURED = {
     "admin:login", "admin:logout", "admin:password_change_done", "admin:jsi18n", "admin:view_on_site", "admin:app_list",
@@ -121,7 +129,7 @@ def addresses(facts: Facts) -> tuple[list[Asked], list[str]]:
     of_models = {f"admin:{name}_{kind}" for name in _desks() for kind in KINDS}
     others = {name for name in _names(get_resolver().url_patterns) if name.startswith(("admin:", "desk:"))} - of_models
     asked = [each for name, desk in _desks().items() for each in _of_model(name, desk, facts)]
-    asked += [_sampled(name, SAMPLES[name](facts)) for name in sorted(others & SAMPLES.keys())]
+    asked += [each for name in sorted(others & SAMPLES.keys()) for each in _sampled(name, SAMPLES[name](facts))]
     return asked, sorted(others - SAMPLES.keys() - NOT_MEASURED)
 
 
@@ -189,7 +197,9 @@ def _told(facts: Facts) -> dict[str, object]:
     }
 
 
-def _sampled(name: str, sample: dict[str, Any]) -> Asked:
+def _sampled(name: str, sample: dict[str, Any]) -> Iterator[Asked]:
     path = reverse(name, args=sample.get("args"), kwargs=sample.get("kwargs"))
-    query = f"?{sample['query']}" if "query" in sample else ""
-    return Asked(name, path + query, sample.get("post"))
+    for query in sample.get("queries", [""]):
+        for period in PERIODS if name in OF_PERIODS else ("",):
+            told = "&".join(part for part in (query, f"period={period}" if period else "") if part)
+            yield Asked(f"{name} {told}".strip(), f"{path}?{told}" if told else path, sample.get("post"))

@@ -55,9 +55,11 @@ def log_in(page: Page) -> None:
     page.wait_for_url("**/admin/")
 
 
-def photograph(page: Page, name: str) -> None:
-    """For people to look at; by default kept in a folder that git ignores."""
+def photograph(page: Page, name: str, *, height: int | None = None) -> None:
+    """For people to look at, of a window of this height; by default kept in a folder that git ignores."""
     PHOTOGRAPHS.mkdir(parents=True, exist_ok=True)
+    if height is not None:
+        page.set_viewport_size({"width": WIDE["width"], "height": height})
     page.screenshot(path=PHOTOGRAPHS / f"{name}.png", animations="disabled")
 
 

@@ -1,5 +1,5 @@
-// Draws the desk's charts with Chart.js, tells the server by a cookie in which time zone the reader lives, and names
-// the fields that Select2 draws.
+// Draws the desk's charts with Chart.js, tells the server by a cookie in which time zone the reader lives, shows fields
+// when they are asked, and names those that Select2 draws.
 (() => {
   "use strict";
 
@@ -65,8 +65,19 @@
     });
   }
 
+  // From and to are asked of a period of the reader's own alone.
+  function offerTimes() {
+    document.querySelectorAll("select[name=period]").forEach((select) => {
+      const times = select.form.querySelectorAll("[data-of-custom-period]");
+      const show = () => times.forEach((label) => { label.hidden = select.value !== "custom"; });
+      select.addEventListener("change", show);
+      show();
+    });
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     rememberZone();
+    offerTimes();
     draw();
     nameSelects();
     new MutationObserver(nameSelects).observe(document.body, { childList: true, subtree: true });
