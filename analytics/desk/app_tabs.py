@@ -89,7 +89,6 @@ def consumers_page(request: HttpRequest, app_id: int) -> HttpResponse:
             "New and returning consumers",
             seen,
             Kind.BARS,
-            unit="consumers",
             labels=page.labels_of(page.few_tiles),
         ),
         table=_table_of_consumers(page, found, order, number),
