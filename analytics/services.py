@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TypedDict, Unpack
 
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 
 from accounts import audit
 from accounts.actors import Actor
@@ -23,6 +24,7 @@ from analytics.models import (
     Source,
     WriteToken,
 )
+from analytics.rollup.locking import wait_for_turn
 from analytics.secrets import new_write_token
 
 PREFIX_LENGTH = 8
@@ -30,6 +32,10 @@ PREFIX_LENGTH = 8
 
 class OtherAccount(RefusedError):
     """An access key and an app of different accounts."""
+
+
+class NoRoom(RefusedError):
+    """An app that holds as many of something as it may."""
 
 
 class AppFields(TypedDict, total=False):
@@ -91,10 +97,13 @@ def revoke_write_token(token: WriteToken, *, now: datetime, by: Actor) -> None:
 
 @transaction.atomic
 def bind_access_key(access_key: AccessKey, app: App, *, environment_name: str, by: Actor) -> KeyBinding:
-    """From now on the key's decisions are filed in this environment, which is made if need be. Errors: OtherAccount."""
+    """From now on the key's decisions are filed in this environment, which is made if need be.
+
+    Errors: OtherAccount, NoRoom.
+    """
     if access_key.account_id != app.account_id:
-        raise OtherAccount("The access key and the app belong to different accounts.")
-    environment, _ = Environment.objects.get_or_create(app=app, name=environment_name)
+        raise OtherAccount("The access key and the app belong to different accounts: give an app of the key's own.")
+    environment = _environment_named(environment_name, app)
     place = {"account_id": app.account_id, "app": app, "environment": environment}
     binding = KeyBinding.objects.select_for_update().filter(access_key=access_key).first()
     if binding is None:
@@ -144,3 +153,18 @@ def update_path_override(override: PathOverride, *, is_active: bool, by: Actor) 
 def record_request_export(app: App, *, told: dict[str, str], by: Actor) -> None:
     """Before the first row leaves: who takes requests out of the house, and which (the filter, the file's form)."""
     audit.record_done(by, app, "requests exported", told=told)
+
+
+def _environment_named(name: str, app: App) -> Environment:
+    """Errors: NoRoom."""
+    known = Environment.objects.filter(app=app)
+    if environment := known.filter(name=name).first():
+        return environment
+    with connection.cursor() as cursor:
+        wait_for_turn(cursor, app.pk)  # reports make environments too, and count them
+    most = settings.LIMITLY_APP_ENVIRONMENTS_MAX
+    if known.exclude(name=name).count() >= most:
+        raise NoRoom(
+            f"{app} holds {most} environments, all that LIMITLY_APP_ENVIRONMENTS_MAX allows: give one of them."
+        )
+    return known.get_or_create(app=app, name=name)[0]

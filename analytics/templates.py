@@ -94,7 +94,7 @@ def _fold(segment: str) -> str:
         return "{uuid}"
     if HASH_FORM.fullmatch(segment):
         return "{hash}"
-    if "@" in segment:
+    if "@" in segment or "%40" in segment:
         return "{email}"
     if len(segment) >= TOKEN_LENGTH and any(character.isdecimal() for character in segment):
         return "{token}"

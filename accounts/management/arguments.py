@@ -63,7 +63,7 @@ def find_access_key(text: str) -> AccessKey:
     else:
         raise CommandError("Give the access key's id, or - (a secret on the command line is seen by everybody).")
     if found is None:
-        raise CommandError("There is no such access key.")
+        raise CommandError("There is no such access key: the admin lists those of every account, by id.")
     return found
 
 

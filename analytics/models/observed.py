@@ -12,6 +12,7 @@ from django.db.models.functions import Upper
 from accounts.models import NAME_LENGTH, AccessKey, Account
 
 OTHER_FRAMEWORK = "Other"
+FRAMEWORK_LENGTH = 50
 IDENTIFIER_LENGTH, LABEL_LENGTH, PATH_LENGTH, METHOD_LENGTH = 128, 64, 1024, 16
 ENVIRONMENT_FORM = r"^[a-z0-9_-]{1,32}$"
 TEMPLATE_FORM = r"^[^?#\s]+$"
@@ -23,7 +24,9 @@ class App(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="apps")
     name = models.CharField(max_length=NAME_LENGTH)
-    framework = models.CharField(max_length=50, default=OTHER_FRAMEWORK, help_text="Such as FastAPI or Express.")
+    framework = models.CharField(
+        max_length=FRAMEWORK_LENGTH, default=OTHER_FRAMEWORK, help_text="Such as FastAPI or Express."
+    )
     client_id = models.UUIDField(
         unique=True, default=uuid.uuid4, editable=False, help_text="Renewed, its SDKs of the first generation stop."
     )

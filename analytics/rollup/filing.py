@@ -12,7 +12,7 @@ from typing import Final
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from analytics.models import App, Record
+from analytics.models import App, Record, RequestSource, Source
 from analytics.observations import Call, Observed, Request, Traffic
 from analytics.rollup import consumers, cumulative, descriptions, errors, instances, merging, resources, source_facts
 from analytics.rollup import request_writing as requests
@@ -53,6 +53,7 @@ def file_each(app: App, observed: Sequence[Observed], *, now: datetime) -> list[
         traffic.write(cursor, app.pk, minutes=minutes, quarters=quarters, totals=merging.of_all_consumers(quarters))
         _file_requests(cursor, app.pk, placed, ids)
         _file_words(cursor, app.pk, placed, ids)
+        announce(ids.endpoint_of(*route) for route in _routes(placed, counted))
         consumers.update_called(cursor, _calls_of_consumers(placed, counted, ids))
         source_facts.file_facts(cursor, _facts(placed, quarters), now=now)
     return dropped
@@ -132,18 +133,24 @@ def _file_words(cursor: CursorWrapper, app_id: int, placed: Sequence[Placed], id
     seen = (errors.Seen(error, its.environment_id, its.dropped) for its in placed for error in its.said.errors)
     errors.file_errors(cursor, app_id, seen, ids)
     resources.file_resources(cursor, app_id, placed)
-    _file_startups(cursor, placed, ids)
+    descriptions.update(cursor, (startup for its in placed for startup in its.said.startups), ids)
     consumers.update_told(cursor, ((word, its.dropped) for its in placed for word in its.said.consumers), ids)
     alive = ((its.environment_id, at) for its in placed for _, at in its.said.alive)
     source_facts.mark_synced(cursor, alive)
 
 
-def _file_startups(cursor: CursorWrapper, placed: Sequence[Placed], ids: Ids) -> None:
-    startups = [startup for its in placed for startup in its.said.startups]
-    routes = [route for startup in startups for route in startup.endpoints]
-    if routes:
-        announce(ids.endpoint_of(route.method, route.path) for route in routes)
-        descriptions.update(cursor, startups, ids)
+def _routes(placed: Sequence[Placed], counted: Sequence[tuple[Placed, Traffic]]) -> Iterator[tuple[str, str]]:
+    """Methods and paths. Whatever path a report tells is a route: of requests that matched none reporters tell none."""
+    for _, each in counted:
+        if each.source is not Source.DECISION:
+            yield each.call.method, each.call.path
+    for its in placed:
+        for request in its.said.requests:
+            if request.source is RequestSource.REPORT:
+                yield request.call.method, request.call.path
+        for startup in its.said.startups:
+            for endpoint in startup.endpoints:
+                yield endpoint.method, endpoint.path
 
 
 def _calls_of_consumers(

@@ -6,7 +6,7 @@ the ledger neither knows nor waits. Kill it anywhere: what was not committed is 
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,10 +23,11 @@ from analytics.rollup.places import Placed, by_app, callers_of, templates_of
 from analytics.rollup.translating import Callers, observed_of
 from analytics.templates import Templates
 from keys.events import StreamId, from_ms, stream_id_of
-from keys.ledger.following import decisions_between, filed_until, pruned_calls
+from keys.ledger.following import count_between, decisions_between, filed_until, pruned_calls
 from keys.models import Decision
 
 BATCH = 5_000
+Progress = Callable[[int], object]
 logger = logging.getLogger(__name__)
 
 
@@ -38,10 +39,17 @@ class Folding(NamedTuple):
     now: datetime
 
 
-def fold_decisions(*, for_s: float, now: datetime, batch: int = BATCH, gives_way: GivesWay | None = None) -> int:
+def fold_decisions(
+    *,
+    for_s: float,
+    now: datetime,
+    batch: int = BATCH,
+    gives_way: GivesWay | None = None,
+    progress: Progress | None = None,
+) -> int:
     """Folds what every bucket has to fold until nothing is left or the time is up; how many decisions were folded.
 
-    A bucket that `gives_way` is left as it is.
+    A bucket that `gives_way` is left as it is. `progress` is told how many more were folded.
 
     Where LIMITLY_FOLD_DECISIONS is off, none, and no position moves: turned on again, what is still kept is folded.
     """
@@ -56,9 +64,16 @@ def fold_decisions(*, for_s: float, now: datetime, batch: int = BATCH, gives_way
             waits = gives_way is not None and gives_way(bucket, after, until)
             count = 0 if waits else fold_bucket(bucket, now=now, at_most=batch)
             folded += count
+            if progress:
+                progress(count)
             if count < batch:
                 del waiting[bucket]
     return folded
+
+
+def count_unfolded() -> int:
+    """How many decisions are to be folded. It counts every one of them, by an index."""
+    return count_between(_behind())
 
 
 def fold_bucket(bucket: Bucket, *, now: datetime, at_most: int = BATCH) -> int:

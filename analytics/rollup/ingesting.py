@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 import psycopg
+from django.conf import settings
 from django.db import Error, connection, transaction
 
 from analytics.models import App
@@ -24,9 +25,11 @@ from analytics.rollup.filing import file_each
 from analytics.rollup.inbox import Claimed, Dropped, Refused
 from analytics.rollup.locking import claiming
 from analytics.rollup.partitioning import making_partitions
+from analytics.rollup.placing import ENVIRONMENT_LIMIT
 
 Parse = Callable[[Report], Parsed]
 Clock = Callable[[], datetime]
+Progress = Callable[[int], object]
 
 ATTEMPTS_MAX: Final = 3
 FAILED: Final = "failed"
@@ -50,8 +53,11 @@ class Understood(NamedTuple):
     parsed: Parsed
 
 
-def ingest_reports(*, parse: Parse, now: Clock, for_s: float) -> int:
-    """Works on every app that has reports, in turn, until none is left or the time is up; how many left the inbox."""
+def ingest_reports(*, parse: Parse, now: Clock, for_s: float, progress: Progress | None = None) -> int:
+    """Works on every app that has reports, in turn, until none is left or the time is up; how many left the inbox.
+
+    `progress` is told how many more did.
+    """
     ends = time.monotonic() + for_s
     done, is_idle = 0, False
     while not is_idle:
@@ -59,6 +65,8 @@ def ingest_reports(*, parse: Parse, now: Clock, for_s: float) -> int:
         for app_id in inbox.waiting_apps():
             work = _ingest_app(app_id, parse, now)
             done += work.done
+            if progress:
+                progress(work.done)
             is_idle = is_idle and not work.claimed
             if time.monotonic() >= ends:
                 return done
@@ -131,16 +139,34 @@ def _file(app_id: int, batch: Sequence[Understood | Refused], now: Clock) -> int
 @transaction.atomic(durable=True)
 def _file_once(app: App, batch: Sequence[Understood | Refused], now: datetime) -> None:
     understood = _seen_first(app, [each for each in batch if isinstance(each, Understood)], now)
-    said = [(report, each) for report, parsed in understood for each in parsed.observed]
-    left_out = file_each(app, [_with_environment(report, each) for report, each in said], now=now) if said else []
+    said = [(report, _with_environment(report, each)) for report, parsed in understood for each in parsed.observed]
+    left_out = file_each(app, [each for _, each in said], now=now) if said else []
+    homeless = _homeless(said, left_out)
+    reasons = [(report, parsed.dropped) for report, parsed in understood]
+    reasons += [(report, of_part) for (report, _), of_part in zip(said, left_out, strict=True)]
     dropped: Counter[Dropped] = Counter()
-    for report, parsed in understood:
-        dropped += _dropped_of(report, parsed.dropped)
-    for (report, _), reasons in zip(said, left_out, strict=True):
-        dropped += _dropped_of(report, reasons)
+    for report, its in reasons:
+        if report.id not in homeless:
+            dropped += _dropped_of(report, its)
     inbox.count_dropped(app.pk, dropped)
-    inbox.reject(app, [each for each in batch if isinstance(each, Refused)])
+    inbox.reject(app, [*(each for each in batch if isinstance(each, Refused)), *homeless.values()])
     inbox.remove([each.report for each in batch])
+
+
+def _homeless(said: Sequence[tuple[Report, Observed]], left_out: Sequence[Counter[str]]) -> dict[int, Refused]:
+    """By id, reports of which nothing is of an environment that the app has, or has room for."""
+    parts = [(*part, ENVIRONMENT_LIMIT in reasons) for part, reasons in zip(said, left_out, strict=True)]
+    housed = {report.id for report, _, is_beyond in parts if not is_beyond}
+    most = settings.LIMITLY_APP_ENVIRONMENTS_MAX
+    return {
+        report.id: Refused(
+            report,
+            ENVIRONMENT_LIMIT,
+            f"The app holds {most} environments (LIMITLY_APP_ENVIRONMENTS_MAX) and has no room for {of.environment!r}.",
+        )
+        for report, of, _ in parts
+        if report.id not in housed
+    }
 
 
 def _seen_first(app: App, understood: Sequence[Understood], now: datetime) -> list[Understood]:

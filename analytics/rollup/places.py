@@ -62,7 +62,7 @@ def callers_of(decisions: Sequence[Decision]) -> Callers:
 
 
 def templates_of(apps: Iterable[App]) -> dict[int, Templates]:
-    """By app: its overrides, and the routes that it announced. What was only ever folded is no route."""
+    """By app: its overrides, and the routes that it announced or reported. What was only ever folded is no route."""
     overrides, routes = defaultdict[int, list[str]](list), defaultdict[int, list[str]](list)
     app_ids = {app.pk for app in apps}
     active = PathOverride.objects.filter(app__in=app_ids, is_active=True)

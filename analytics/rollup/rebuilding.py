@@ -13,6 +13,8 @@ from analytics.rollup.merging import SUM_MAX
 from analytics.rollup.retention import newest_told, oldest_kept_minute
 from keys.partitions import DAY, Span
 
+# Whoever drops a partition locks the table against everybody: from here to the end of the transaction nobody does.
+HOLD = "LOCK TABLE ONLY analytics_trafficminute IN ACCESS SHARE MODE"
 CLEAR = "DELETE FROM {table} WHERE app_id = %(app)s AND quarter >= %(start)s AND quarter < %(end)s"
 SUMS = """sum(requests)::bigint, sum(bytes_received)::bigint, sum(bytes_sent)::bigint,
        analytics_sum_histograms(durations)"""
@@ -69,13 +71,19 @@ def rebuild_traffic(days: Iterable[AppDay]) -> int:
 
 
 def rebuild_day(app_id: int, day: datetime) -> int:
-    """How many rows it wrote; what is filed of the app waits meanwhile."""
+    """How many rows it wrote; what is filed of the app waits meanwhile.
+
+    A day whose journal was dropped since it was chosen is left as it is.
+    """
     for partitions in QUARTERS:
         partitions.make(partitions.lacking_of([day]))
     given: dict[str, int | datetime] = {"app": app_id, "start": day, "end": day + DAY}
     written = 0
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         wait_for_turn(cursor, app_id)
+        cursor.execute(HOLD)
+        if TRAFFIC_MINUTES.lacking_of([day]):
+            return 0
         for table, insert in TABLES.items():
             cursor.execute(CLEAR.format(table=table), given)
             cursor.execute(insert, given)

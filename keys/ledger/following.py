@@ -37,6 +37,17 @@ SELECT min(first.at)
           AND d.at >= b.since AND d.at <= b.last
         ORDER BY d.id LIMIT 1) AS first
 """
+COUNT = """
+SELECT coalesce(sum(counted.decisions), 0)::bigint
+  FROM unnest(%(buckets)s::int[], %(after)s::uuid[], %(until)s::uuid[],
+              %(since)s::timestamptz[], %(last)s::timestamptz[])
+       AS b (bucket, after, until, since, last)
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS decisions FROM keys_decision AS d
+        WHERE (get_byte(uuid_send(d.id), 6) & 15) = b.bucket AND d.id > b.after AND d.id <= b.until
+          AND d.at >= b.since AND d.at <= b.last) AS counted
+"""
+Places = Mapping[Bucket, tuple[StreamId, StreamId]]
 
 
 def filed_until() -> dict[Bucket, StreamId]:
@@ -58,21 +69,23 @@ def decisions_between(bucket: Bucket, after: StreamId, until: StreamId, *, at_mo
     return list(Decision.objects.raw(BETWEEN, given))
 
 
-def oldest_beyond(places: Mapping[Bucket, tuple[StreamId, StreamId]]) -> datetime | None:
+def oldest_beyond(places: Places) -> datetime | None:
     """When the first decision was made that lies beyond a bucket's first place, up to its second. One SELECT."""
     if not places:
         return None
-    given: dict[str, Any] = {
-        "buckets": list(places),
-        "after": [decision_id(bucket, after) for bucket, (after, _) in places.items()],
-        "until": [decision_id(bucket, until) for bucket, (_, until) in places.items()],
-        "since": [from_ms(after.ms) for after, _ in places.values()],
-        "last": [from_ms(until.ms) for _, until in places.values()],
-    }
     with connection.cursor() as cursor:
-        cursor.execute(OLDEST, given)
+        cursor.execute(OLDEST, _columns(places))
         oldest: datetime | None = cursor.fetchone()[0]
     return oldest
+
+
+def count_between(places: Places) -> int:
+    """How many decisions lie beyond each bucket's first place, up to its second. One SELECT, which counts them."""
+    if not places:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, _columns(places))
+        return int(cursor.fetchone()[0])
 
 
 def pruned_calls(bucket: Bucket, after: StreamId) -> int:
@@ -87,3 +100,13 @@ def pruned_calls(bucket: Bucket, after: StreamId) -> int:
     )
     sums = hours.aggregate(allowed=Sum("calls_allowed", default=0), denied=Sum("calls_denied", default=0))
     return int(sums["allowed"] + sums["denied"])
+
+
+def _columns(places: Places) -> dict[str, Any]:
+    return {
+        "buckets": list(places),
+        "after": [decision_id(bucket, after) for bucket, (after, _) in places.items()],
+        "until": [decision_id(bucket, until) for bucket, (_, until) in places.items()],
+        "since": [from_ms(after.ms) for after, _ in places.values()],
+        "last": [from_ms(until.ms) for _, until in places.values()],
+    }

@@ -4,13 +4,19 @@ import uuid
 from io import StringIO
 
 import pytest
+from django.conf import LazySettings
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from accounts.secrets import digest_of
-from analytics.models import App, KeyBinding, WriteToken
+from analytics.models import App, Environment, KeyBinding, WriteToken
 from analytics.secrets import WRITE_TOKEN_FORM
+from keys.ledger.drain import drain_all
+from tests.analytics.folds import decide
+from tests.analytics.reporting import receive
 from tests.cast import Tenant
 from tests.keys.test_commands import run, run_json
+from tests.store_redis import StoreRedis
 
 
 def test_an_app_is_created_with_both_credentials(alice: Tenant) -> None:
@@ -55,18 +61,62 @@ def test_a_neighbours_key_is_not_bound(alice: Tenant, bob: Tenant) -> None:
         run("bind_access_key", bob.access_key.pk, "--app", app_id)
 
 
+def test_a_binding_makes_no_environment_beyond_the_limit(alice: Tenant, settings: LazySettings) -> None:
+    settings.LIMITLY_APP_ENVIRONMENTS_MAX = 2
+    app_id = run_json("create_app", "Shop", "--account", "alice")["app_id"]
+    for env in ("dev", "prod", "dev"):
+        run("bind_access_key", alice.access_key.pk, "--app", app_id, "--env", env)
+    with pytest.raises(CommandError, match="LIMITLY_APP_ENVIRONMENTS_MAX"):
+        run("bind_access_key", alice.access_key.pk, "--app", app_id, "--env", "qa")
+    assert KeyBinding.objects.get().environment.name == "dev"
+    assert set(Environment.objects.values_list("name", flat=True)) == {"dev", "prod"}
+
+
+def test_what_was_done_is_told_as_json(alice: Tenant) -> None:
+    told = run_json("create_app", "Shop", "--account", "alice")
+    bound = run_json("bind_access_key", alice.access_key.pk, "--app", told["app_id"], "--env", "dev")
+    revoked = run_json("revoke_write_token", told["write_token_id"])
+    environment, token = Environment.objects.get(), WriteToken.objects.get()
+    assert bound == {
+        "access_key_id": alice.access_key.pk, "app_id": told["app_id"], "environment_id": environment.pk,
+        "environment": "dev",
+    }  # fmt: skip
+    assert token.revoked_at is not None
+    assert revoked == {
+        "app_id": told["app_id"], "write_token_id": token.pk, "revoked_at": token.revoked_at.isoformat(),
+    }  # fmt: skip
+
+
+def test_the_tasks_twins_tell_what_they_did_as_json_and_how_far_they_are(
+    stores: StoreRedis, alice: Tenant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = App.objects.get(pk=run_json("create_app", "Shop", "--account", "alice")["app_id"])
+    receive(app, b"no JSON")
+    decide(stores, alice, timezone.now())
+    drain_all(for_s=5)
+    assert run_json("ingest_reports") == {"reports": 1}
+    assert run_json("fold_decisions") == {"decisions": 1}
+    assert run_json("rebuild_traffic") == {"rows": 3}
+    assert run_json("rebuild_traffic") == {"rows": 3}
+    assert set(run_json("prune_analytics")) == {"partitions", "rows"}
+    progress = capsys.readouterr().err
+    assert [word in progress for word in ("reports", "decisions", "days")] == [True, True, True]
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ("create_app", "Shop", "--account", "nobody"),
         ("create_app", "", "--account", "alice"),
+        ("create_app", "Shop", "--account", "alice", "--framework", "x" * 51),
         ("create_write_token", "77"),
         ("create_write_token", "no-uuid"),
         ("revoke_write_token", "77"),
         ("revoke_write_token", "apt_secret"),
         ("renew_client_id", str(2**70)),
+        ("bind_access_key", "77", "--app", "1"),
     ],
 )
-def test_what_cannot_be_done_is_said(alice: Tenant, words: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError):
+def test_what_cannot_be_done_is_said_with_what_to_do(alice: Tenant, words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=r"makes one[.]$|those of every |on the command line|Give |has 1 to "):
         run(*words)

@@ -7,6 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import AuditEntry
 from analytics import services
 from analytics.models import App, Endpoint, Environment, KeyBinding, PathOverride, Record, Source, TrafficSource
 from tests.cast import BY, Tenant
@@ -98,6 +99,27 @@ def test_a_template_that_no_path_can_match_or_that_is_there_is_refused(desk: Cli
     answer = desk.post(reverse("admin:analytics_pathoverride_add"), {"app": shop.pk, "template": template})
     assert answer.context["adminform"].errors
     assert PathOverride.objects.count() == 1
+
+
+# --- on record ----------------------------------------------------------------------------------------------------
+def test_what_staff_say_of_sources_endpoints_and_paths_is_on_record(desk: Client, shop: App, prod: Environment) -> None:
+    endpoint = Endpoint.objects.create(app=shop, method="GET", path="/health")
+    desk.post(reverse("admin:analytics_environment_change", args=[prod.pk]), {"pinned_source": Source.SPAN.value})
+    given = {"is_excluded": "on", "expected_statuses": "404"}
+    desk.post(reverse("admin:analytics_endpoint_change", args=[endpoint.pk]), given)
+    desk.post(reverse("admin:analytics_pathoverride_add"), {"app": shop.pk, "template": "/tags/{tag}"})
+    override = PathOverride.objects.get()
+    desk.post(reverse("admin:analytics_pathoverride_change", args=[override.pk]), {})
+    entries = AuditEntry.objects.filter(actor_kind="staff", account=shop.account).order_by("id")
+    assert [(entry.action, entry.row_id, entry.account_id) for entry in entries] == [
+        ("environment changed", prod.pk, shop.account_id),
+        ("endpoint changed", endpoint.pk, shop.account_id),
+        ("path override created", override.pk, shop.account_id),
+        ("path override changed", override.pk, shop.account_id),
+    ]
+    assert entries[1].before == {"is_excluded": False, "expected_statuses": []}
+    assert entries[1].after == {"is_excluded": True, "expected_statuses": [404]}
+    assert entries[3].after == {"is_active": False}
 
 
 # --- bindings and default apps ------------------------------------------------------------------------------------

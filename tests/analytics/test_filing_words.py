@@ -1,9 +1,11 @@
 """What observations become beside traffic: request logs, errors, resources, instances, and the facts about sources."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.conf import LazySettings
 from django.db import DataError
 
 from analytics import models
@@ -18,6 +20,7 @@ from analytics.observations import (
     SeenSpan,
     Startup,
 )
+from tests.analytics.mmdb import write_mmdb
 from tests.analytics.reporting import HOUR, MINUTE, NOW, call, error, file, filed, new_app, observed, request, traffic
 from tests.cast import Tenant
 
@@ -43,6 +46,15 @@ def test_a_request_is_logged_with_all_that_was_captured(alice: Tenant) -> None:
     assert (kept.exception_type, kept.exception_message, kept.sentry_event_id) == ("ValueError", "kaboom\t\\N", "s1")
     assert (models.Span.objects.get().start_ns, models.Span.objects.get().attributes) == (10**18 + 1, {"rows": 12})
     assert (models.AppLog.objects.get().message, models.AppLog.objects.get().attributes) == ("order A1", {"n": 1})
+
+
+def test_a_request_is_logged_with_the_country_of_its_client(
+    alice: Tenant, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.LIMITLY_COUNTRY_DATABASE = str(write_mmdb(tmp_path / "c.mmdb", {"81.2.69.0/24": "GB"}))
+    logged = [request(1, client_ip="81.2.69.160"), request(2, client_ip="10.0.0.1"), request(3, client_ip=None)]
+    file(new_app(alice), observed(requests=logged))
+    assert list(models.RequestLog.objects.order_by("uuid").values_list("country", flat=True)) == ["GB", "", ""]
 
 
 def test_a_request_told_by_two_reports_is_one(alice: Tenant) -> None:

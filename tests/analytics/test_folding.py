@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts import services as accounts
 from accounts.models import Account
 from analytics import services, tasks
-from analytics.models import App, Consumer, FoldPosition, RequestLog
+from analytics.models import App, Consumer, Endpoint, FoldPosition, RequestLog, Source, TrafficMinute
 from analytics.observations import EndpointTold, Observed, Startup
 from analytics.rollup import folding
 from analytics.rollup.filing import file_observed
@@ -28,6 +28,7 @@ from keys.events import to_ms
 from keys.ledger.drain import drain_all
 from keys.ledger.retention import prune_decisions
 from keys.models import Decision
+from tests.analytics import reporting as reports
 from tests.analytics.folds import decide, fold_all, is_folded, request_logs, traffic
 from tests.cast import BY, Tenant
 from tests.conftest import ApiClient
@@ -162,6 +163,26 @@ def test_announced_routes_and_overrides_fold_paths_from_then_on(stores: StoreRed
     fold_all()
     paths = Counter({told[2]: count for told, count in traffic(alice.account).items()})
     assert paths == {"/users/{name}": 1, "/tags/red": 2, "/tags/{tag}": 1, "/about": 1}
+
+
+def test_routes_that_are_only_reported_fold_paths_too(stores: StoreRedis, alice: Tenant) -> None:
+    """As of an app with a plain OpenTelemetry SDK, which announces nothing: of its requests, and of its traffic."""
+    shop = services.create_app(alice.account, by=BY, name="Shop")
+    services.bind_access_key(alice.access_key, shop, environment_name="prod", by=BY)
+    counted = reports.traffic(1, of=reports.call("/users/<name>"), at=NOON)
+    logged = reports.request(of=reports.call("/tags/{tag}"), at=NOON)
+    unmatched = reports.request(2, of=reports.call("", status=404), at=NOON)
+    reports.file(shop, reports.observed(counted, requests=[logged, unmatched]), now=NOON)
+    for number, endpoint in enumerate(["/users/ann", "/tags/red", "/about"]):
+        decide(stores, alice, NOON, number, endpoint=endpoint)
+    fold_all()
+    decided = TrafficMinute.objects.filter(source=Source.DECISION).values_list("endpoint_id", flat=True)
+    assert set(Endpoint.objects.filter(pk__in=decided).values_list("path", flat=True)) == {
+        "/users/<name>", "/tags/{tag}", "/about",
+    }  # fmt: skip
+    assert set(Endpoint.objects.filter(is_announced=True).values_list("path", flat=True)) == {
+        "/users/<name>", "/tags/{tag}",
+    }  # fmt: skip
 
 
 def test_what_was_only_folded_is_no_route(stores: StoreRedis, alice: Tenant, bob: Tenant) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -48,14 +48,14 @@ def busy(number: int) -> Observed:
 
 
 # --- killed at every statement ------------------------------------------------------------------------------------
-def _in_a_fork(kill_at: int, *, is_before: bool = False) -> int:
-    """Ingests in a child that SIGKILLs itself after (or before) its so manieth statement; the signal it ended by."""
+def in_a_fork(kill_at: int, *, is_before: bool = False, work: Callable[[], object] = ingest) -> int:
+    """Works in a child that SIGKILLs itself after (or before) its so manieth statement; the signal it ended by."""
     connection.close()  # a child that shared it would end the parent's session with its own
     child = os.fork()
     if child == 0:
         _kill_self_at(kill_at, is_before)
         try:
-            ingest()
+            work()
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -86,12 +86,12 @@ def test_a_worker_killed_at_any_statement_loses_nothing_and_doubles_nothing(alic
     for number in range(1, 200):
         said += [busy(number), busy(number + 1000)]
         receive(app, body(said[-1]), body(said[-2]), body(said[-3]))
-        if _in_a_fork(number) != signal.SIGKILL:
+        if in_a_fork(number) != signal.SIGKILL:
             break
         killed += 1
         ingest()
     receive(app, body(busy(5000)))
-    assert _in_a_fork(killed, is_before=True) == signal.SIGKILL  # its last: filed, and the claim not yet given back
+    assert in_a_fork(killed, is_before=True) == signal.SIGKILL  # its last: filed, and the claim not yet given back
     ingest()
     assert killed > 20
     assert filed() == told(app, [*said, busy(5000)])
@@ -100,7 +100,7 @@ def test_a_worker_killed_at_any_statement_loses_nothing_and_doubles_nothing(alic
 
 
 # --- at once ------------------------------------------------------------------------------------------------------
-def _in_threads(*work: Any) -> None:
+def in_threads(*work: Any) -> None:
     """Each with a connection of its own; what one raises, is raised."""
     failures: list[BaseException] = []
 
@@ -137,10 +137,10 @@ def test_workers_at_once_count_each_report_once(alice: Tenant, bob: Tenant) -> N
         ingest()
 
     is_sent = threading.Event()
-    workers = [threading.Thread(target=_in_threads, args=(work,)) for _ in range(3)]
+    workers = [threading.Thread(target=in_threads, args=(work,)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    _in_threads(*(lambda part=sent[start::2]: send(part) for start in range(2)))
+    in_threads(*(lambda part=sent[start::2]: send(part) for start in range(2)))
     is_sent.set()
     for worker in workers:
         worker.join()
@@ -159,7 +159,7 @@ def test_reports_and_folded_decisions_of_one_app_at_once_are_both_whole(alice: T
         for each in decisions:
             file(app, each)
 
-    _in_threads(ingest, fold, ingest)
+    in_threads(ingest, fold, ingest)
     ingest()
     assert filed() == told(app, [*said, *decisions])
 
@@ -177,7 +177,7 @@ def test_at_once_an_app_gets_no_name_beyond_its_limits(alice: Tenant, limit: int
             file(app, each)
 
     file_each_alone(file_observed_of[:1])
-    _in_threads(*(lambda part=file_observed_of[start::4]: file_each_alone(part) for start in range(4)))
+    in_threads(*(lambda part=file_observed_of[start::4]: file_each_alone(part) for start in range(4)))
     assert Consumer.objects.count() == limit
     assert Endpoint.objects.exclude(path="/{other}").count() == limit
     assert sum(amounts[0] for amounts in filed().values()) == 17

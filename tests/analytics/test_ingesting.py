@@ -6,6 +6,7 @@ from datetime import datetime
 
 import psycopg
 import pytest
+from django.conf import LazySettings
 from django.db import OperationalError, connection, transaction
 
 from analytics import models
@@ -102,6 +103,29 @@ def test_a_bad_report_is_kept_with_its_reason_and_the_others_count(alice: Tenant
     assert rejected[1] == ("not_json", "Expecting value", 3, "prod")
     assert rejected[0][0] == "bad_gzip"
     assert models.ReportIdentity.objects.count() == 3
+
+
+def test_a_report_of_one_environment_too_many_is_rejected_with_that_reason(
+    alice: Tenant, settings: LazySettings
+) -> None:
+    """What is of an environment that the app has counts, also of the same report: then the rest is a dropped item."""
+    settings.LIMITLY_APP_ENVIRONMENTS_MAX = 1
+    app = new_app(alice)
+    home, away = observed(traffic(1)), observed(traffic(2), traffic(3), environment="staging")
+    both = observed(traffic(4), environment="prod"), observed(traffic(5), environment="qa")
+    receive(app, body(home))
+    ingest()
+    receive(app, body(away, dropped={"nan": 2}), body(*both))
+    assert ingest() == 2
+    rejected = RejectedReport.objects.get()
+    assert rejected.reason == "environment_limit"
+    assert rejected.explanation == (
+        "The app holds 1 environments (LIMITLY_APP_ENVIRONMENTS_MAX) and has no room for 'staging'."
+    )
+    assert bytes(rejected.body) == body(away, dropped={"nan": 2})
+    assert list(models.DroppedItems.objects.values_list("reason", "items")) == [("environment_limit", 1)]
+    assert filed() == told(app, [home, both[0]])
+    assert list(models.Environment.objects.values_list("name", flat=True)) == ["prod"]
 
 
 def test_of_a_large_report_its_beginning_is_kept(alice: Tenant) -> None:

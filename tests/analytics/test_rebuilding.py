@@ -3,13 +3,14 @@
 import random
 import threading
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from analytics.models import EnvironmentQuarter, TrafficQuarter, TrafficQuarterTotal
 from analytics.partitions import ENVIRONMENT_QUARTERS, TRAFFIC_MINUTES
-from analytics.rollup.rebuilding import app_days, rebuild_traffic
+from analytics.rollup.rebuilding import app_days, rebuild_day, rebuild_traffic
 from tests.analytics.reporting import DAY, HOUR, MINUTE, NOW, call, file, filed, new_app, observed, rows, told, traffic
 from tests.cast import Tenant
 
@@ -92,6 +93,43 @@ def test_a_day_that_retention_dropped_and_a_late_report_made_again_is_left_alone
     file(app, observed(traffic(1, at=NOW - 9 * DAY)))
     rebuild_traffic(app_days(NOW))
     assert sorted(TrafficQuarter.objects.values_list("requests", flat=True)) == [6, 7]
+
+
+def test_a_day_that_is_dropped_after_it_was_chosen_is_left_alone(alice: Tenant) -> None:
+    """A rebuild that runs over midnight, beside prune_analytics."""
+    app = new_app(alice)
+    file(app, observed(traffic(5, at=NOW - 2 * DAY), traffic(7)))
+    chosen = app_days(NOW)
+    TRAFFIC_MINUTES.drop_before(NOW - DAY)
+    rebuild_traffic(chosen)
+    for table in (TrafficQuarter, TrafficQuarterTotal, EnvironmentQuarter):
+        assert sorted(table.objects.values_list("requests", flat=True)) == [5, 7]
+
+
+def test_no_day_is_dropped_while_it_is_rebuilt(alice: Tenant) -> None:
+    app = new_app(alice)
+    file(app, observed(traffic(5, at=NOW - 2 * DAY)))
+    day = TRAFFIC_MINUTES.span.start_of(NOW - 2 * DAY)
+    dropped: list[list[str]] = []
+
+    def drop() -> None:
+        dropped.append(TRAFFIC_MINUTES.drop_before(NOW - DAY))
+        connection.close()
+
+    dropping = threading.Thread(target=drop)
+
+    def clear_and_wait(execute: Any, sql: str, *given: Any) -> Any:
+        """A drop comes between the look at the journal and the first row that is deleted."""
+        if sql.startswith("DELETE") and not dropping.ident:
+            dropping.start()
+            dropping.join(0.3)
+        return execute(sql, *given)
+
+    with connection.execute_wrapper(clear_and_wait):
+        rebuild_day(app.pk, day)
+    dropping.join(30)
+    assert dropped == [[TRAFFIC_MINUTES.name(day)]]
+    assert list(TrafficQuarter.objects.values_list("requests", flat=True)) == [5]
 
 
 def test_while_it_is_rebuilt_what_is_filed_counts_once(alice: Tenant) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
 
 from analytics.models import (
@@ -20,7 +21,10 @@ from analytics.models import (
 )
 from analytics.partitions import ALL, MINUTES, QUARTERS, REQUESTS
 from analytics.rollup.retention import Pruned, newest_told, prune_analytics
+from keys.ledger.drain import drain_all
+from keys.models import Decision, UsageHour, UsageWindow
 from keys.partitions import Partitions
+from tests.analytics.folds import decide
 from tests.analytics.reporting import (
     DAY,
     HOUR,
@@ -38,6 +42,7 @@ from tests.analytics.reporting import (
 )
 from tests.analytics.test_cumulative import points, said, totals
 from tests.cast import Tenant
+from tests.store_redis import StoreRedis
 
 ATTACHED = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass ORDER BY 1"
 
@@ -68,6 +73,43 @@ def test_each_table_is_dropped_when_its_time_is_over(alice: Tenant) -> None:
         *(f"{partitions.table}_{month}" for partitions in QUARTERS for month in ("202503", "202504")),
     ]
     assert _attached(QUARTERS[0]) == ["analytics_trafficquarter_202505", "analytics_trafficquarter_202606"]
+    again = prune_analytics(NOW)
+    assert (again.partitions, +again.rows) == ([], {})
+
+
+def test_two_that_prune_at_once_do_not_stop_each_other(alice: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw the same days, the other was faster."""
+    days = REQUESTS[0]
+    days.make(days.lacking_of(NOW - age * DAY for age in (0, 20, 21)))
+    seen = days._attached()
+    days.drop_before(NOW - 15 * DAY)
+    monkeypatch.setattr(Partitions, "_attached", lambda _: seen)
+    days.drop_before(NOW - 15 * DAY)
+    assert _attached(days) == [days.name(NOW)]
+
+
+def test_how_long_is_a_setting_of_each(alice: Tenant, settings: LazySettings) -> None:
+    settings.LIMITLY_REQUEST_LOG_DAYS, settings.LIMITLY_TRAFFIC_MINUTE_DAYS = 3, 5
+    settings.LIMITLY_TRAFFIC_MONTHS = 2
+    file(new_app(alice), observed(traffic(1)))
+    for tables, oldest in ((REQUESTS, 3), (MINUTES, 5), (QUARTERS, 61)):
+        for partitions in tables:
+            partitions.make(partitions.lacking_of(NOW - (oldest + more) * DAY for more in (0, 31)))
+    prune_analytics(NOW)
+    kept = {partitions: _attached(partitions)[0].rpartition("_")[2] for partitions in ALL}
+    assert kept == (
+        dict.fromkeys(REQUESTS, "20260612") | dict.fromkeys(MINUTES, "20260610") | dict.fromkeys(QUARTERS, "202604")
+    )
+
+
+def test_decisions_windows_and_hours_are_none_of_its_business(stores: StoreRedis, alice: Tenant) -> None:
+    decide(stores, alice, NOW - 34 * DAY)
+    decide(stores, alice, NOW)
+    drain_all(for_s=5)
+    file(new_app(alice), observed(traffic(1)))
+    prune_analytics(NOW)
+    assert (Decision.objects.count(), UsageHour.objects.count()) == (2, 2)
+    assert UsageWindow.objects.get().units_allowed == 2
 
 
 def test_a_clock_that_runs_ahead_drops_nothing(alice: Tenant) -> None:

@@ -24,6 +24,7 @@ from analytics.sources import InForce, in_force, predicate, with_source
 from keys.ledger.drain import drain_all
 from tests.analytics.folds import decide
 from tests.analytics.histories import NOON, at, rows
+from tests.analytics.reporting import call, observed, request
 from tests.cast import BY, Tenant, new_tenant
 from tests.queries import counting_queries
 from tests.store_redis import StoreRedis
@@ -153,3 +154,44 @@ def test_each_quarter_hour_is_one_sources_own_count_whatever_the_order_of_arriva
     assert rows(prod.pk) == [Change(Source.METRIC, at(5)), Change(Source.DECISION, at(max(REPORTED) + 1))]
     assert _counted(dev) == dict.fromkeys(REPORTED, 1)
     assert rows(dev.pk) == [Change(Source.METRIC, at(4)), Change(Source.DECISION, at(max(REPORTED) + 1))]
+
+
+# --- the same of request logs, judged by themselves ---------------------------------------------------------------
+def _log(app: App, quarter: int, *, number: int) -> None:
+    """As an SDK logs three requests."""
+    logged = [request(10 * number + each, at=at(quarter), of=call("/o")) for each in range(3)]
+    making_partitions(transaction.atomic(lambda: file_observed(app, [observed(requests=logged)], now=END)))
+
+
+def _shown(environment: Environment) -> dict[int, int]:
+    """Request logs that a reader sees of each quarter hour."""
+    tiles = in_force([environment], record=Record.REQUEST_LOG, start=at(-9), end=END)
+    where, arguments = predicate(tiles, time="at")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT at FROM analytics_requestlog WHERE {where}", arguments)  # noqa: S608
+        return dict(Counter((moment - NOON) // QUARTER for (moment,) in cursor.fetchall()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_request_logs_are_one_sources_too_whatever_the_order_of_arrival(
+    stores: StoreRedis, alice: Tenant, seed: int
+) -> None:
+    app = services.create_app(alice.account, by=BY, name="Shop")
+    services.bind_access_key(alice.access_key, app, environment_name="prod", by=BY)
+    for quarter in DECIDED:
+        for seq in range(2):
+            decide(stores, alice, at(quarter) + timedelta(minutes=seq), endpoint="/o")
+    drain_all(for_s=10)
+    works: list[Callable[[], object]] = [
+        partial(_log, app, quarter, number=number) for number, quarter in enumerate(REPORTED)
+    ]
+    works += [partial(fold_bucket, Bucket(alice.account.bucket), now=END, at_most=7)] * 8
+    random.Random(seed).shuffle(works)
+    for work in works:
+        work()
+    judge_silent(END)
+    prod = Environment.objects.get()
+    from_reports = {quarter: 3 for quarter in REPORTED if quarter > 4}
+    assert _shown(prod) == from_reports | {q: 2 for q in DECIDED if not 4 < q <= max(REPORTED)}
+    assert rows(prod.pk, record=Record.REQUEST_LOG) == [Change(2, at(5)), Change(1, at(max(REPORTED) + 1))]
+    assert rows(prod.pk) == []  # a log is no traffic

@@ -11,7 +11,8 @@ from django.db import connection
 
 from accounts.models import Account
 from analytics.models import App, Endpoint, Environment, ErrorGroup, ErrorKind
-from analytics.partitions import RESOURCE_MINUTES, TRAFFIC_QUARTER_TOTALS, TRAFFIC_QUARTERS
+from analytics.overview import traffic_in
+from analytics.partitions import ENVIRONMENT_QUARTERS, RESOURCE_MINUTES, TRAFFIC_QUARTER_TOTALS, TRAFFIC_QUARTERS
 from analytics.periods import TimePeriod
 from analytics.statistics.consumers import callers
 from analytics.statistics.durations import durations
@@ -33,6 +34,11 @@ INSERT INTO analytics_trafficquartertotal
 SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environment)s, %(route)s + n, 200, 3, 1, 0, 0,
        '{}', '{}', '{}'
   FROM generate_series(1, 2880) AS quarter, generate_series(0, 34) AS n
+"""
+OF_ENVIRONMENTS = """
+INSERT INTO analytics_environmentquarter
+SELECT %(app)s, %(now)s::timestamptz - quarter * interval '15 min', %(environment)s, class, 3, 35, 0, 0, '{}'
+  FROM generate_series(1, 2880) AS quarter, generate_series(2, 5) AS class
 """
 BY_CONSUMER = """
 INSERT INTO analytics_trafficquarter
@@ -69,7 +75,8 @@ def scans() -> Iterator[list[str]]:
     found: list[str] = []
 
     def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        asked.append((sql, params))
+        if re.match(r"\s*(SELECT|WITH)", sql):
+            asked.append((sql, params))
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):
@@ -113,6 +120,21 @@ def test_a_day_of_all_consumers(prod: Environment, orders: Endpoint) -> None:
         with scans() as found:
             read()
         assert_by_index(found, "analytics_trafficquartertotal_202606_pkey")
+
+
+def test_a_day_of_whole_environments_less_what_is_left_out_or_expected(prod: Environment, orders: Endpoint) -> None:
+    for partitions, statement in ((ENVIRONMENT_QUARTERS, OF_ENVIRONMENTS), (TRAFFIC_QUARTER_TOTALS, TOTALS)):
+        partitions.make(partitions.lacking(NOON - 30 * DAY, NOON))
+        fill(statement, partitions.table, app=prod.app_id, environment=prod.pk, route=orders.pk)
+    Endpoint.objects.bulk_create(Endpoint(app=prod.app, method="GET", path=f"/{number}") for number in range(3000))
+    endpoint(prod.app, "GET /health", is_excluded=True)
+    endpoint(prod.app, "GET /search", expected_statuses=[404])
+    fill("SELECT %(now)s", "analytics_endpoint")
+    with scans() as found:
+        sums_over_time(a_day(prod), [TimePeriod(NOON - DAY, NOON)])
+        traffic_in([prod], [NOON - DAY], NOON)
+    read = ("analytics_environmentquarter_202606_pkey", "analytics_trafficquartertotal_202606_pkey")
+    assert_by_index(found, *read, "endpoint_taken_off")
 
 
 def test_a_day_by_consumer(prod: Environment, orders: Endpoint) -> None:

@@ -23,6 +23,7 @@ from analytics.templates import Templates, _is_parameter, template_of
         ("/commits/0123456789abcdef", "/commits/{hash}"),
         ("/commits/0123456789abcde", "/commits/0123456789abcde"),
         ("/users/ann@example.com/keys", "/users/{email}/keys"),
+        ("/users/ann%40example.com", "/users/{email}"),
         ("/t/sk_live_0aZ9kLmNopQrStUvWx", "/t/{token}"),
         ("/articles/how-to-count-exactly-and-fast", "/articles/how-to-count-exactly-and-fast"),
         ("/zahl/٣", "/zahl/٣"),

@@ -16,6 +16,7 @@ from analytics.api.queries import INTERVALS
 from analytics.models import Environment
 from analytics.periods import QUARTER, Interval, TimePeriod, periods
 from analytics.traffic import QuarterSum, fold
+from tests.analytics import reporting as reports
 from tests.analytics.filed import Traffic, endpoint, file_traffic, observe, stop_clock
 from tests.analytics.test_periods import CHANGES, ZONES, at
 from tests.cast import Tenant
@@ -102,6 +103,34 @@ def test_sums_of_periods_are_sums_of_what_was_filed(
 def _instant(text: str) -> datetime:
     assert text.endswith(":00Z")
     return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_what_reports_sent_is_what_hours_and_days_of_a_zone_sum_to(
+    api: ApiClient, alice: Tenant, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """From the inbox to the API: each report three times, in any order, by the minute around both changes."""
+    stop_clock(monkeypatch, NOW)
+    app, chance = reports.new_app(alice), random.Random(zone)
+    changes = CHANGES.get(zone, CHANGES["America/New_York"])
+    minutes = [at(change) + chance.randrange(-36 * 60, 36 * 60) * MINUTE for change in changes for _ in range(60)]
+    sent = [(minute, chance.randint(1, 9)) for minute in minutes]
+    said = [reports.observed(reports.traffic(requests, at=minute)) for minute, requests in sent]
+    bodies = [reports.body(each, nonce=number) for number, each in enumerate(said)] * 3
+    reports.receive(app, *chance.sample(bodies, len(bodies)))
+    assert reports.ingest(now=NOW) == len(bodies)
+    for interval in INTERVALS:
+        label = _label(interval, ZoneInfo(zone))
+        shown = Counter[object]()
+        for change in changes:
+            start, end = at(change) - 3 * DAY, at(change) + 3 * DAY
+            query = f"interval={interval}&timezone={zone}&start={start:%Y-%m-%dT%H:%MZ}&end={end:%Y-%m-%dT%H:%MZ}"
+            for each in _read(api, alice, app.environments.get(), query):
+                shown[label(_instant(each["period_start"]))] += each["requests"]
+        expected = Counter[object]()
+        for minute, requests in sent:
+            expected[label(minute)] += requests
+        assert +shown == expected
 
 
 # --- folding, without a database ----------------------------------------------------------------------------------

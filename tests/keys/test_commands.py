@@ -73,8 +73,15 @@ def test_an_account_is_created_with_an_access_key_that_works(api: ApiClient, sto
     ],
 )
 def test_a_wish_that_cannot_be_granted_says_what_to_do(stores: StoreRedis, words: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError, match=r"[.]$"):
+    with pytest.raises(CommandError, match=r": .*[.]$|^Give .*[.]$|has 1 to .*[.]$"):
         run(*words)
+
+
+def test_a_key_is_issued_for_nobody_elses_user_and_plan(alice: Tenant, bob: Tenant) -> None:
+    for word, theirs in (("--user", bob.user().pk), ("--plan", bob.plan().public_id)):
+        with pytest.raises(CommandError, match="the admin lists its"):
+            run("issue_api_key", alice.account.slug, word, theirs)
+    assert ApiKey.objects.count() == 0
 
 
 def test_keys_are_issued_and_revoked(api: ApiClient, alice: Tenant) -> None:

@@ -212,12 +212,13 @@ def test_an_event_reads_back_what_was_written(alice: Tenant) -> None:
 # --- retention ----------------------------------------------------------------------------------------------------
 def test_days_beyond_retention_are_dropped(stores: StoreRedis, alice: Tenant) -> None:
     now = timezone.now()
-    append(stores, alice, f"{to_ms(now - 40 * DAY)}-0")
-    append(stores, alice, f"{to_ms(now)}-0")
+    for days in (36, 35, 0):
+        append(stores, alice, f"{to_ms(now - days * DAY)}-0")
     drain_all(for_s=5)
     assert prune_decisions(now)
-    assert Decision.objects.count() == 1
-    assert UsageHour.objects.count() == 2
+    assert Decision.objects.count() == 2
+    assert UsageHour.objects.count() == 3  # hours and windows are kept for good
+    assert UsageWindow.objects.get().units_allowed == 3
 
 
 def test_a_clock_that_runs_ahead_drops_nothing(stores: StoreRedis, alice: Tenant) -> None:

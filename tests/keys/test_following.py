@@ -9,7 +9,7 @@ from django.db import connection
 from accounts.secrets import Bucket
 from keys.events import StreamId, stream_id_of, to_ms
 from keys.ledger.drain import drain_all
-from keys.ledger.following import BETWEEN, decisions_between, filed_until, pruned_calls
+from keys.ledger.following import BETWEEN, count_between, decisions_between, filed_until, pruned_calls
 from keys.ledger.retention import prune_decisions
 from keys.models import Decision
 from tests.cast import Tenant, new_tenant
@@ -53,6 +53,18 @@ def test_a_bucket_is_read_in_stream_order_across_accounts_and_days(stores: Store
         after = stream_id_of(decisions[-1].id)
     assert read == [(_place(number), (alice, mate)[number % 2].account.pk) for number in range(20)]
     assert filed_until()[bucket] == _place(19)
+
+
+def test_what_lies_between_two_places_is_counted_bucket_by_bucket(stores: StoreRedis, alice: Tenant) -> None:
+    elsewhere = _neighbour_bucket(alice)
+    for number in range(20):
+        append(stores, alice, str(_place(number)))
+        append(stores, elsewhere, str(_place(number)))
+    drain_all(for_s=10)
+    ours, theirs = Bucket(alice.account.bucket), Bucket(elsewhere.account.bucket)
+    assert count_between({ours: (_place(4), _place(10))}) == 6
+    assert count_between({ours: (START, END), theirs: (_place(18), END)}) == 21
+    assert count_between({}) == 0
 
 
 def test_reading_ends_where_it_is_told_to(stores: StoreRedis, alice: Tenant) -> None:

@@ -95,6 +95,39 @@ def test_a_look_replaces_the_one_before_and_counts_beyond_what_it_keeps(alice: T
     assert (watch.near, watch.over, watch.looked_at) == (4, 2, NOW)
 
 
+def test_those_with_an_anchor_and_those_without_are_ranked_together(alice: Tenant, monkeypatch: Any) -> None:
+    monkeypatch.setattr(limits, "KEPT", 3)
+    plan, anchor = alice.plan(100), datetime(2026, 1, 15, 9, tzinfo=UTC)
+    own = window_at(NOW, period=Period.MONTH, anchor=anchor)
+    for used in (91, 93, 100):
+        _spend(alice, "u", alice.user(plan).pk, used)
+        _spend(alice, "u", alice.user(plan, custom_start=anchor).pk, used + 1, window=own)
+    assert limits.watch_limits(NOW) == 6
+    assert [percent for *_, percent in _found()] == [101, 100, 94]
+    watch = LimitWatch.objects.get()
+    assert (watch.near, watch.over) == (6, 2)
+
+
+def test_who_follows_the_calendar_is_counted_by_the_database(alice: Tenant, monkeypatch: Any) -> None:
+    """However many are near their limit, a look answers those that it keeps, and reckons one window a period."""
+    monkeypatch.setattr(limits, "KEPT", 2)
+    reckoned: list[Window] = []
+
+    def reckon(now: datetime, **given: Any) -> Window:
+        reckoned.append(window_at(now, **given))
+        return reckoned[-1]
+
+    monkeypatch.setattr(limits, "window_at", reckon)
+    for period in Period:
+        plan, window = alice.plan(10, period), window_at(NOW, period=period)
+        for _ in range(3):
+            _spend(alice, "u", alice.user(plan).pk, 9, window=window)
+    assert len(limits._candidates(alice.account.pk, NOW)) == 2
+    reckoned.clear()
+    assert limits.watch_limits(NOW) == 12
+    assert len(reckoned) == len(Period)
+
+
 def test_what_was_found_is_shown_of_one_account_or_all(alice: Tenant, bob: Tenant) -> None:
     for tenant, used in ((alice, 95), (bob, 100)):
         _spend(tenant, "u", tenant.user(tenant.plan(100)).pk, used)

@@ -1,6 +1,8 @@
 """Settings are typed and fail loudly; what is wrong only together with something else is a system check with an id."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +109,31 @@ def test_check_deploy_warns_without_https() -> None:
     result = _manage("check", "--deploy", "--fail-level", "WARNING", LIMITLY_HTTPS="0")
     assert result.returncode == 1
     assert "security.W012" in result.stderr
+
+
+DEFAULTS = """
+import json
+from limitly_site import settings
+print(json.dumps({name: value for name, value in vars(settings).items() if isinstance(value, int)}))
+"""
+# Of ruling 8: what an app holds at most, and for how long what is kept.
+OF_THE_CONTRACT = {
+    "LIMITLY_APP_ENDPOINTS_MAX": 1_000, "LIMITLY_APP_ENVIRONMENTS_MAX": 50, "LIMITLY_APP_CONSUMERS_MAX": 100_000,
+    "LIMITLY_REQUEST_LOG_DAYS": 15, "LIMITLY_TRAFFIC_MINUTE_DAYS": 32, "LIMITLY_TRAFFIC_MONTHS": 13,
+    "LIMITLY_DECISION_DAYS": 35,
+}  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_the_example_shows_the_defaults_and_those_are_the_contracts(tmp_path: Path) -> None:
+    given = {name: value for name, value in store_environment().items() if not name.startswith("LIMITLY_")}
+    given["LIMITLY_DATA_DIR"] = str(tmp_path)
+    told = subprocess.run([sys.executable, "-c", DEFAULTS], cwd=ROOT, env=given, capture_output=True, check=True)
+    defaults = json.loads(told.stdout)
+    shown = dict(re.findall(r"^(LIMITLY_\w+)=(\d+)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    numbers = {name: int(value) for name, value in shown.items() if name in defaults}
+    assert numbers == {name: defaults[name] for name in numbers}
+    assert numbers.items() >= OF_THE_CONTRACT.items()
 
 
 @pytest.mark.django_db

@@ -1,5 +1,6 @@
 """`bind_access_key KEY --app APP --env NAME`: where the decisions of an access key are filed."""
 
+import json
 import re
 from typing import Any
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("access_key", help="the key's id, or - to read its secret from standard input")
         parser.add_argument("--app", required=True, help="id or client id")
         parser.add_argument("--env", default="prod", help="made when it is not there yet (default: prod)")
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *_: Any, **options: Any) -> None:
         access_key, app, env = find_access_key(options["access_key"]), find_app(options["app"]), options["env"]
@@ -31,4 +33,13 @@ class Command(BaseCommand):
             )
         except RefusedError as refusal:
             raise CommandError(str(refusal)) from refusal
+        if options["json"]:
+            told = {
+                "access_key_id": access_key.pk,
+                "app_id": app.pk,
+                "environment_id": binding.environment_id,
+                "environment": binding.environment.name,
+            }
+            self.stdout.write(json.dumps(told))
+            return
         self.stdout.write(f"Decisions of {access_key} are filed under {app}, {binding.environment}.")

@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.management.arguments import check_name, find_account
 from analytics import services
-from analytics.models import OTHER_FRAMEWORK
+from analytics.models import FRAMEWORK_LENGTH, OTHER_FRAMEWORK
 
 BY = Actor.command("create_app")
 
@@ -25,8 +25,11 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         account, name = find_account(options["account"]), check_name(options["name"])
+        framework = check_name(options["framework"])
+        if len(framework) > FRAMEWORK_LENGTH:
+            raise CommandError(f"A framework's name has 1 to {FRAMEWORK_LENGTH} printable characters.")
         with transaction.atomic():
-            app = services.create_app(account, by=BY, name=name, framework=check_name(options["framework"])[:50])
+            app = services.create_app(account, by=BY, name=name, framework=framework)
             token = services.create_write_token(app, name="first", by=BY)
         told = {
             "app_id": app.pk,

@@ -14,7 +14,10 @@ MONTH_DAYS = 30.44
 
 
 class Command(BaseCommand):
-    help = "Writes request logs and traffic of days gone by for an app, in any number. Not for an app with real ones."
+    help = (
+        "Writes request logs and traffic of days gone by for an app, in any number. Not for an app with real ones: it "
+        "has no minutes, and what rebuild_traffic reckons anew is without it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--app", required=True, help="the app's id or client id")

@@ -69,10 +69,10 @@ def _found(user_id: int | None, key_id: str | None) -> User | ApiKey:
     if user_id is not None:
         user = User.objects.live().select_related("account").filter(pk=user_id).first()
         if user is None:
-            raise CommandError(f"There is no user {user_id}.")
+            raise CommandError(f"There is no user {user_id}, or no more: Find in the admin knows them all.")
         return user
     keys = ApiKey.objects.filter(deleted_at=None).select_related("account", "plan")
     api_key = keys.filter(public_id=key_id).first()
     if api_key is None:
-        raise CommandError(f"There is no API key {key_id}.")
+        raise CommandError(f"There is no API key {key_id}, or no more: Find in the admin knows them all.")
     return api_key

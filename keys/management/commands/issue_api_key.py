@@ -29,11 +29,11 @@ class Command(BaseCommand):
         if options["user"] is not None:
             user = User.objects.of(account).filter(pk=options["user"]).first()
             if user is None:
-                raise CommandError(f"{account} has no user {options['user']}.")
+                raise CommandError(f"{account} has no user {options['user']}: the admin lists its users.")
         if options["plan"] is not None:
             plan = Plan.objects.of(account).filter(public_id=options["plan"]).first()
             if plan is None:
-                raise CommandError(f"{account} has no plan {options['plan']}.")
+                raise CommandError(f"{account} has no plan {options['plan']}: the admin lists its plans.")
         by = Actor.command("issue_api_key")
         name = check_name(options["name"])
         issued = services.issue_api_key(

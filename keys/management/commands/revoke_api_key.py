@@ -19,6 +19,8 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         api_key = ApiKey.objects.select_related("account").filter(public_id=options["api_key"], deleted_at=None).first()
         if api_key is None:
-            raise CommandError(f"There is no API key {options['api_key']}.")
+            raise CommandError(
+                f"There is no API key {options['api_key']}, or no more: Find in the admin knows them all."
+            )
         services.delete_api_key(api_key, now=timezone.now(), by=Actor.command("revoke_api_key"))
         self.stdout.write(f"Revoked {api_key.public_id} ({api_key}) of {api_key.account}.")
