@@ -17,6 +17,7 @@ from analytics.exports.filters import Condition, all_hold
 from analytics.exports.request_export import ROWS_MAX
 from analytics.exports.writing import Page, Row
 from analytics.models import App, Consumer, Environment, RequestSource
+from analytics.request_details import NOT_CAPTURED, Captured, captured_of
 from analytics.request_logs import (
     EXAMINED_MAX,
     FIRST_UUID,
@@ -44,12 +45,15 @@ OUTCOMES: Final[Mapping[str, frozenset[Outcome]]] = {
 # the whole ledger once.
 OF_ITS_DECISION = """(SELECT d.{column} FROM keys_decision AS d
   WHERE d.account_id = %s AND d.at = analytics_requestlog.at AND d.id = analytics_requestlog.uuid) = %s"""
-EXPORT_PAGE = 1_000
+# Of one request headers and bodies may be a hundred kilobytes.
+EXPORT_PAGE, EXPORT_PAGE_OF_DETAILS = 1_000, 100
 EXPORTED = (
     "timestamp", "request_uuid", "env", "method", "path", "url", "status_code", "outcome", "api_key", "api_key_name",
     "user_id", "consumer_id", "consumer", "response_time_ms", "request_size_bytes", "response_size_bytes", "client_ip",
     "client_country_iso_code",
 )  # fmt: skip
+# As the API's export names them, in the order of Captured.
+EXPORTED_DETAILS = ("request_headers", "response_headers", "request_body_json", "response_body_json")
 
 
 class TooManyConsumers(ValueError):
@@ -127,15 +131,30 @@ def page_of(
     return ExploredPage(with_decisions(app.account, page.requests), page.end)
 
 
-def export_of(walk: Walk | None, app: App, *, start: datetime, end: datetime, limit: int = ROWS_MAX) -> Iterator[Page]:
-    """The rows of [start, end) in order of time, page by page: between two of them nothing is held."""
+def export_of(
+    walk: Walk | None,
+    app: App,
+    *,
+    start: datetime,
+    end: datetime,
+    limit: int = ROWS_MAX,
+    with_details: bool = False,
+) -> Iterator[Page]:
+    """The rows of [start, end) in order of time, page by page: between two of them nothing is held.
+
+    With details a row holds what was captured of headers and bodies as well.
+    """
     after: Position | None = just_before(start)
     while walk is not None and after is not None and limit > 0:
-        held = min(limit, EXPORT_PAGE)
+        held = min(limit, EXPORT_PAGE_OF_DETAILS if with_details else EXPORT_PAGE)
         page = walk.page(after, Position(end, FIRST_UUID), limit=held, examined_max=EXAMINED_MAX)
         limit -= len(page.requests)
         after = page.end
         rows = [_row(each) for each in with_decisions(app.account, page.requests)]
+        if with_details:
+            captured = captured_of(app, page.requests)
+            details = (_details(captured.get(request.uuid, NOT_CAPTURED)) for request in page.requests)
+            rows = [row | more for row, more in zip(rows, details, strict=True)]
         yield Page(rows, end if after is None else after.at)
 
 
@@ -228,3 +247,7 @@ def _row(explored: Explored) -> Row:
         request.country,
     ]
     return dict(zip(EXPORTED, told, strict=True))
+
+
+def _details(captured: Captured) -> Row:
+    return dict(zip(EXPORTED_DETAILS, captured, strict=True))

@@ -46,20 +46,25 @@ def error_page(request: HttpRequest, app_id: int, group_id: int) -> HttpResponse
     page = open_page(request, app_id, ERRORS)
     groups = ErrorGroup.objects.select_related("endpoint", "environment")
     group = get_object_or_404(groups, app=page.app, pk=group_id)
-    history = history_of(group, page.tiles)
+    history = history_of(group, page.tiles, consumer_id=page.filters.consumer)
     if not page.sees_people:
         group.message, group.stacktrace = (VEIL if text else "" for text in (group.message, group.stacktrace))
-    is_server = group.kind == ErrorKind.SERVER
     return page.render(
         template="desk/app_error.html",
         group=group,
         figures=_figures(page, group, history),
-        occurrences=Chart("Occurrences", page.labels, [Series("occurrences", history.by_period)], Kind.BARS),
+        occurrences=page.chart("Occurrences", [Series("occurrences", history.by_period)], Kind.BARS),
         consumers=_table_of_consumers(page, history),
         endpoint=page.address(TRAFFIC, endpoint=group.endpoint_id),
         all_errors=page.address(ERRORS),
-        requests=page.requests_address(status="5xx" if is_server else "4xx", endpoint=group.endpoint),
+        requests=_requests_of(page, group),
     )
+
+
+def _requests_of(page: AppPage, group: ErrorGroup) -> str:
+    """Of its endpoint and environment, those that ended as it makes them end: no request says of which group it is."""
+    status = "5xx" if group.kind == ErrorKind.SERVER else "4xx"
+    return page.requests_address(status=status, endpoint=group.endpoint, environment_id=group.environment_id)
 
 
 def _chart(page: AppPage, times: list[TimeSums]) -> Chart:
@@ -68,7 +73,7 @@ def _chart(page: AppPage, times: list[TimeSums]) -> Chart:
         Series("client errors", [each.client_errors for each in totals]),
         Series("server errors", [each.server_errors for each in totals]),
     ]
-    return Chart("Errors", page.labels, series, Kind.BARS)
+    return page.chart("Errors", series, Kind.BARS)
 
 
 def _table_of_statuses(page: AppPage, statuses: list[StatusSums]) -> Table:
@@ -111,6 +116,7 @@ def _table_of_groups(page: AppPage, found: CountedGroups, title: str) -> Table:
             Column("Consumers", True),
             Column("First seen"),
             Column("Last seen"),
+            Column("See"),
         ],
         [_group_row(page, each) for each in found.groups],
         "None was told in this period. SDKs of Apitally tell of them; decisions and plain spans do not.",
@@ -121,22 +127,36 @@ def _table_of_groups(page: AppPage, found: CountedGroups, title: str) -> Table:
 def _group_row(page: AppPage, counted: CountedGroup) -> list[Cell]:
     group = counted.group
     message = group.message[:MESSAGE_LENGTH] if page.sees_people else VEIL
+    requests = _requests_of(page, group)
     return [
-        Cell(group.type or group.location or "error", page.error_address(group), message if group.message else ""),
-        Cell(str(group.endpoint), page.address(endpoint=group.endpoint_id)),
+        Cell(
+            " · ".join(filter(None, (group.type, group.location))) or "error",
+            page.error_address(group),
+            message if group.message else "",
+        ),
+        Cell(str(group.endpoint), page.address(endpoint=group.endpoint_id), _expected(group)),
         Cell(shown(counted.occurrences)),
         Cell(shown(counted.consumers)),
         Cell(page.shown_time(group.first_seen_at)),
         Cell(page.shown_time(group.last_seen_at)),
+        Cell("Requests" if requests else "", requests),
     ]
 
 
+def _expected(group: ErrorGroup) -> str:
+    """Which statuses of its kind staff expect of its endpoint: with which its own requests ended it does not say."""
+    first = 5 if group.kind == ErrorKind.SERVER else 4
+    expected = [str(status) for status in group.endpoint.expected_statuses if status // 100 == first]
+    return f"expected: {', '.join(expected)}" if expected else ""
+
+
 def _figures(page: AppPage, group: ErrorGroup, history: GroupHistory) -> list[Figure]:
+    whose = "of all consumers" if page.consumer else ""
     return [
         Figure("In this period", shown(sum(history.by_period)), "occurrences"),
-        Figure("Of all time", shown(group.occurrences), "occurrences"),
-        Figure("First seen", page.shown_time(group.first_seen_at)),
-        Figure("Last seen", page.shown_time(group.last_seen_at)),
+        Figure("Of all time", shown(group.occurrences), f"occurrences {whose}".strip()),
+        Figure("First seen", page.shown_time(group.first_seen_at), whose),
+        Figure("Last seen", page.shown_time(group.last_seen_at), whose),
     ]
 
 

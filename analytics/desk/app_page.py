@@ -1,6 +1,6 @@
 """What the pages about one app share: its tabs, the filters that an address says, and links that carry them on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -16,11 +16,14 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from accounts.admin import VEIL
+from accounts.desk.charts import Chart, Kind, Series
 from accounts.roles import SEE_PERSONAL_DATA
 from analytics.desk.period import Period, period_of
+from analytics.desk.until import drained_of, told_of
 from analytics.models import App, Consumer, Endpoint, Environment, ErrorGroup
 from analytics.periods import DAY, QUARTER, TimePeriod, whole
 from analytics.statistics.slices import Slice, slice_of
+from keys.api import health
 
 SEE_APPS: Final = "analytics.view_app"
 SEE_REQUESTS: Final = "analytics.view_requestlog"
@@ -39,6 +42,7 @@ class Tab(NamedTuple):
     by_traffic: bool = True
 
 
+NOT_BY_TRAFFIC: Final = "Processor and memory are an instance's: they are not told by endpoint and consumer."
 TRAFFIC: Final = Tab("app_traffic", "Traffic", longest=YEAR)
 ENDPOINTS: Final = Tab("app_endpoints", "Endpoints")
 CONSUMERS: Final = Tab("app_consumers", "Consumers")
@@ -81,18 +85,23 @@ class AppPage:
     filters: Filters
     slice: Slice
     consumer: Consumer | None
+    now: datetime
     notes: list[str] = field(default_factory=list)
 
     @cached_property
     def tiles(self) -> list[TimePeriod]:
         """The periods of a chart, which begin and end with the slice."""
-        start, end = self.slice.start, self.slice.end
-        tiles = [each for each in self.period.tiles() if each.start < end and each.end > start]
-        return [TimePeriod(max(each.start, start), min(each.end, end)) for each in tiles]
+        return self._within(self.period.tiles())
 
     @cached_property
-    def labels(self) -> list[str]:
-        return [self.period.label(tile) for tile in self.tiles]
+    def few_tiles(self) -> list[TimePeriod]:
+        return self._within(self.period.tiles(are_few=True))
+
+    @cached_property
+    def true_until(self) -> datetime:
+        """Of every chart of the page: what is not counted yet, lies behind it. Six SELECTs."""
+        look = health.Look(self.now)
+        return min(told_of(look, drained_of(look)).until, self.period.end)
 
     @cached_property
     def environments(self) -> list[Environment]:
@@ -135,7 +144,9 @@ class AppPage:
         query = {**self.period.query, **self.filters.query}
         return f"{reverse('desk:app_error', args=[self.app.pk, group.pk])}?{urlencode(query)}"
 
-    def requests_address(self, *, status: str, endpoint: Endpoint | None = None) -> str:
+    def requests_address(
+        self, *, status: str, endpoint: Endpoint | None = None, environment_id: int | None = None
+    ) -> str:
         """Of the explorer, with the requests of these statuses of this page's period; empty for who may not see them.
 
         Consumers are known there by what tells of a person: for who may not see that, the link says nothing of them.
@@ -143,13 +154,30 @@ class AppPage:
         if not self.request.user.has_perm(SEE_REQUESTS):
             return ""
         query = {"app": str(self.app.pk), **self.period.query, "status": status}
-        if self.filters.environment is not None:
-            query["env"] = str(self.filters.environment)
+        environment_id = environment_id or self.filters.environment
+        if environment_id is not None:
+            query["env"] = str(environment_id)
         if endpoint is not None:
             query |= {"method": endpoint.method, "path": endpoint.path}
         if self.consumer is not None and self.sees_people:
             query["consumer"] = self.consumer.identifier
         return f"{reverse('desk:requests')}?{urlencode({name: text for name, text in query.items() if text})}"
+
+    def chart(
+        self,
+        title: str,
+        series: Sequence[Series],
+        kind: Kind = Kind.LINES,
+        *,
+        unit: str = "",
+        labels: Sequence[str] | None = None,
+    ) -> Chart:
+        """Over the page's time, unless other labels are given."""
+        named = self.labels_of(self.tiles) if labels is None else labels
+        return Chart(title, named, series, kind, unit, self.true_until)
+
+    def labels_of(self, tiles: Sequence[TimePeriod]) -> list[str]:
+        return [self.period.label(tile) for tile in tiles]
 
     def shown_time(self, moment: datetime) -> str:
         return f"{moment.astimezone(self.period.zone):%Y-%m-%d %H:%M}"
@@ -160,13 +188,19 @@ class AppPage:
         named = template or f"desk/{self.tab.name}.html"
         return TemplateResponse(self.request, named, {**shared, "page": self, **context})
 
+    def _within(self, tiles: Sequence[TimePeriod]) -> list[TimePeriod]:
+        start, end = self.slice.start, self.slice.end
+        touching = [each for each in tiles if each.start < end and each.end > start]
+        return [TimePeriod(max(each.start, start), min(each.end, end)) for each in touching]
+
 
 def open_page(request: HttpRequest, app_id: int, tab: Tab) -> AppPage:
     """Errors: PermissionDenied; Http404 for an app that is none, and filters that are not its own. Ten SELECTs."""
     if not request.user.has_perm(SEE_APPS):
         raise PermissionDenied
     app = get_object_or_404(App.objects.select_related("account"), pk=app_id)
-    period = period_of(request, now=timezone.now())
+    now = timezone.now()
+    period = period_of(request, now=now)
     filters, notes = _filters(request, app, tab)
     start, end = whole(period.start, max(period.end, period.start + timedelta(microseconds=1)), grain=QUARTER)
     if end - start > tab.longest + QUARTER:
@@ -183,14 +217,15 @@ def open_page(request: HttpRequest, app_id: int, tab: Tab) -> AppPage:
     if slice_ is None:
         raise Http404("This app has no such environment, endpoint or consumer.")
     consumer = None if filters.consumer is None else Consumer.objects.get(pk=filters.consumer)
-    return AppPage(request, app, tab, period, filters, slice_, consumer, notes)
+    return AppPage(request, app, tab, period, filters, slice_, consumer, now, notes)
 
 
 def _filters(request: HttpRequest, app: App, tab: Tab) -> tuple[Filters, list[str]]:
     """And what is to be said about them. A consumer is asked for by its id, or by whoever may, by its identifier."""
     environment = _id(request, "environment")
     if not tab.by_traffic:
-        return Filters(environment), []
+        is_narrowed = any(request.GET.get(name) for name in ("endpoint", "consumer", "who"))
+        return Filters(environment), [NOT_BY_TRAFFIC] if is_narrowed else []
     filters = Filters(environment, _id(request, "endpoint"), _id(request, "consumer"))
     who = request.GET.get("who", "").strip()
     if not who or not request.user.has_perm(SEE_PERSONAL_DATA):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from accounts.desk.charts import NO_VALUE, Chart, Kind, Series, shown
+from accounts.desk.charts import NO_VALUE, Kind, Series, shown
 from analytics.desk.app_page import CONSUMERS, ENDPOINTS, PERFORMANCE, RESOURCES, TRAFFIC, AppPage, open_page
 from analytics.desk.tables import Cell, Column, Figure, Table
 from analytics.histograms import Histogram
@@ -33,8 +33,8 @@ def traffic_page(request: HttpRequest, app_id: int) -> HttpResponse:
     ]
     return page.render(
         figures=figures_of(total),
-        requests=Chart("Requests by status", page.labels, by_class(times), Kind.BARS),
-        sizes=Chart("Data", page.labels, sizes, unit="MB"),
+        requests=page.chart("Requests by status", by_class(times), Kind.BARS),
+        sizes=page.chart("Data", sizes, unit="MB"),
         table=_table_of_times(page, times),
     )
 
@@ -73,7 +73,11 @@ def consumers_page(request: HttpRequest, app_id: int) -> HttpResponse:
     given = request.GET.get("sort", "")
     order = Order(given) if given in list(Order) else Order.REQUESTS
     number = page_number(request)
-    found = callers(page.slice, order=order, page=number)
+    found = callers(page.slice, page.few_tiles, order=order, page=number)
+    seen = [
+        Series("returning", [each.returning for each in found.by_period]),
+        Series("new", [each.new for each in found.by_period]),
+    ]
     return page.render(
         figures=[
             Figure("Consumers", shown(found.consumers)),
@@ -81,6 +85,12 @@ def consumers_page(request: HttpRequest, app_id: int) -> HttpResponse:
             Figure("Returning", shown(found.returning), "seen before it"),
             Figure("Requests", shown(found.total.requests)),
         ],
+        seen=page.chart(
+            "New and returning consumers",
+            seen,
+            Kind.BARS,
+            labels=page.labels_of(page.few_tiles),
+        ),
         table=_table_of_consumers(page, found, order, number),
         groups=_table_of_groups(found) if found.groups else None,
     )
@@ -98,13 +108,13 @@ def performance_page(request: HttpRequest, app_id: int) -> HttpResponse:
             *(Figure(f"p{percent}", shown_ms(total, percent)) for percent in PERCENTS),
             Figure("Apdex", NO_VALUE if index is None else f"{index:.2f}", f"of {shown(total.count)} measured"),
         ],
-        trend=Chart("Response times", page.labels, trend, unit="ms"),
-        spread=Chart(
+        trend=page.chart("Response times", trend, unit="ms"),
+        spread=page.chart(
             "How response times are spread",
-            [f"up to {_rounded(each.high_s * 1000)} ms" for each in spread],
             [Series("requests", [each.requests for each in spread])],
             Kind.BARS,
-            "requests",
+            unit="requests",
+            labels=[f"up to {_rounded(each.high_s * 1000)} ms" for each in spread],
         ),
         table=_table_of_slowest(page, found),
     )
@@ -125,8 +135,8 @@ def resources_page(request: HttpRequest, app_id: int) -> HttpResponse:
         for pk, its in used.items()
     ]
     return page.render(
-        processor=Chart("CPU, mean", page.labels, processor, unit="%"),
-        memory=Chart("Memory, mean", page.labels, memory, unit="MB"),
+        processor=page.chart("CPU, mean", processor, unit="%"),
+        memory=page.chart("Memory, mean", memory, unit="MB"),
         table=_table_of_instances(page, instances),
     )
 

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from redis.exceptions import RedisError
 
 from accounts.desk.charts import NO_VALUE, Chart, Kind, Series, shown
 from accounts.models import Account
@@ -19,14 +18,13 @@ from analytics import overview
 from analytics.desk.account_choice import AccountForm
 from analytics.desk.period import Period, period_of
 from analytics.desk.steps import first_steps
+from analytics.desk.until import Drained, drained_of, told_of
 from analytics.models import Environment
 from analytics.overview import Added, Traffic
 from analytics.periods import MINUTE, TimePeriod, whole
 from keys.api import health
 from keys.desk.near_limits import near_rows
-from keys.events import from_ms
 from keys.ledger.calls import MINUTES_KEPT, NONE, Calls, Grain
-from keys.ledger.following import filed_until
 from keys.overview import active_users, calls_in, expiring, near_limits, was_ever_called
 
 # So long a period is shown by the minute, as long as minutes are kept.
@@ -56,14 +54,6 @@ class Part(NamedTuple):
     title: str
     is_well: bool
     told: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """`until`: every decision made before is in the ledger. Without Redis that is not known, but when it was last."""
-
-    until: datetime
-    lag_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +89,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     look, form = health.Look(now), AccountForm(request.GET or None)
     account = form.cleaned_data["account"] if form.is_valid() else None
-    asked = Asked(account, period_of(request, now=now), _drained(look), now)
+    asked = Asked(account, period_of(request, now=now), drained_of(look), now)
     page: dict[str, Any] = {"title": "Home", "figures": [], "charts": [], "ways": _ways(request)}
     page |= {"account_form": form, "account": account, "period": asked.period}
     page["redis_is_away"] = asked.drained.lag_s is None
@@ -108,12 +98,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         page["near_rows"] = near_rows(request, page["near"].first)
         page["steps"] = first_steps(request) if not sum(page["calls"]) and not was_ever_called() else []
     if request.user.has_perm("analytics.view_environment"):
-        page["told"] = overview.told_until(
-            now,
-            drained_until=asked.drained.until,
-            fold_lag_s=look.fold_lag_s,
-            received=look.waiting.oldest_at,
-        )
+        page["told"] = told_of(look, asked.drained)
         _add_traffic(page, asked)
     if request.user.has_perm("keys.view_apikey"):
         page["expiring"] = expiring(now, account_id=asked.account_id)
@@ -121,14 +106,6 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         page["charts"] = [chart for chart in page["charts"] if not chart.is_empty]
     parts = _parts(look, page.get("told"), asked.drained)
     return context | page | {"parts": parts, "wrong": [part for part in parts if not part.is_well]}
-
-
-def _drained(look: health.Look) -> Drained:
-    try:
-        lag_s = look.lag.seconds
-    except RedisError:
-        return Drained(min(look.now, from_ms(max(place.ms for place in filed_until().values()))), None)
-    return Drained(look.now - timedelta(seconds=lag_s), lag_s)
 
 
 def _ways(request: HttpRequest) -> list[tuple[Way, str]]:

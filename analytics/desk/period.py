@@ -28,6 +28,7 @@ LENGTHS: Mapping[str, timedelta] = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d"
 LENGTH_MAX = 400 * DAY
 # Longer than the first, a period is shown by the hour; longer than the second, by the day.
 BY_QUARTER_MAX, BY_HOUR_MAX = 30 * HOUR, 8 * DAY
+FEW_HOURS = 3 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,15 @@ class Period:
             return {"period": self.name, "zone": self.zone.key}
         return {"period": CUSTOM, "zone": self.zone.key, "from": self.local_start, "to": self.local_end}
 
-    def tiles(self) -> list[TimePeriod]:
-        """Quarter hours, hours of the zone or its days, without gaps; the first and last may reach over the ends."""
+    def tiles(self, *, are_few: bool = False) -> list[TimePeriod]:
+        """Quarter hours, hours of the zone or its days, without gaps; the first and last may reach over the ends.
+
+        Few are hours where else were quarter hours, and days where else were hours: of a month 32 at most.
+        """
         length = self.end - self.start
-        if length > BY_QUARTER_MAX:
-            interval = Interval.HOUR if length <= BY_HOUR_MAX else Interval.DAY
+        by_quarter_max, by_hour_max = (FEW_HOURS, BY_QUARTER_MAX) if are_few else (BY_QUARTER_MAX, BY_HOUR_MAX)
+        if length > by_quarter_max:
+            interval = Interval.HOUR if length <= by_hour_max else Interval.DAY
             return list(periods(self.start, self.end, interval=interval, zone=self.zone))
         start, end = whole(self.start, self.end, grain=QUARTER)
         quarters = (end - start) // QUARTER

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -49,7 +49,21 @@ SHORTCUTS: Final[Mapping[str, Mapping[str, str]]] = {
     "Errors, yesterday": {"status": "4xx,5xx", "period": "yesterday"},
     "Denied, last 7 days": {"outcome": "denied", "period": "7d"},
 }
-FORMATS: Final = {"csv": "text/csv; charset=utf-8", "ndjson": NDJSON}
+
+
+class Format(NamedTuple):
+    """Of an export. Headers and bodies stand in lines of JSON alone: they are no cells of a table."""
+
+    suffix: str
+    content_type: str
+    with_details: bool = False
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "csv": Format("csv", "text/csv; charset=utf-8"),
+    "ndjson": Format("ndjson", NDJSON),
+    "ndjson-with-bodies": Format("ndjson", NDJSON, with_details=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +148,22 @@ def export_page(request: HttpRequest) -> HttpResponseBase:
     period = question.period
     told = {"format": form, "from": period.start.isoformat(), "to": period.end.isoformat(), **question.form.query}
     services.record_request_export(app, told=told, by=staff_of(request))
-    answer = stream(request, _parts(walk, question, form), content_type=FORMATS[form])
-    name = f"requests-{app.pk}-{period.start:%Y%m%dT%H%M%SZ}-{period.end:%Y%m%dT%H%M%SZ}.{form}"
+    chosen = FORMATS[form]
+    answer = stream(request, _parts(walk, question, chosen), content_type=chosen.content_type)
+    name = f"requests-{app.pk}-{period.start:%Y%m%dT%H%M%SZ}-{period.end:%Y%m%dT%H%M%SZ}.{chosen.suffix}"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     answer["Cache-Control"] = "no-store"
     return answer
 
 
-def _parts(walk: Walk | None, question: Question, form: str) -> Iterator[bytes]:
-    pages = export_of(walk, question.app, start=question.period.start, end=question.period.end)
-    if form == "csv":
+def _parts(walk: Walk | None, question: Question, chosen: Format) -> Iterator[bytes]:
+    time = question.period
+    pages = export_of(walk, question.app, start=time.start, end=time.end, with_details=chosen.with_details)
+    is_csv = chosen.suffix == "csv"
+    if is_csv:
         yield csv_head(EXPORTED)
     for page in pages:
-        yield csv_lines(page.rows) if form == "csv" else ndjson(page.rows)
+        yield csv_lines(page.rows) if is_csv else ndjson(page.rows)
 
 
 def _refuse_strangers(request: HttpRequest) -> None:

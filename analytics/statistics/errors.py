@@ -21,11 +21,13 @@ SELECT group_id, least(sum(occurrences), {most})::bigint, count(DISTINCT nullif(
 """
 OVER_TIME: Final = """
 SELECT width_bucket(quarter, %s::timestamptz[]), least(sum(occurrences), {most})::bigint
-  FROM analytics_errorquarter WHERE group_id = %s AND quarter >= %s AND quarter < %s GROUP BY 1
+  FROM analytics_errorquarter
+ WHERE group_id = %s AND quarter >= %s AND quarter < %s AND (%s::bigint IS NULL OR consumer_id = %s) GROUP BY 1
 """
 BY_CONSUMER: Final = """
 SELECT consumer_id, least(sum(occurrences), {most})::bigint AS occurrences
-  FROM analytics_errorquarter WHERE group_id = %s AND quarter >= %s AND quarter < %s
+  FROM analytics_errorquarter
+ WHERE group_id = %s AND quarter >= %s AND quarter < %s AND (%s::bigint IS NULL OR consumer_id = %s)
  GROUP BY consumer_id ORDER BY occurrences DESC, consumer_id LIMIT %s
 """
 SUM_MAX: Final = 2**63 - 1
@@ -71,13 +73,16 @@ def error_groups(slice_: Slice, kind: ErrorKind) -> CountedGroups:
     return CountedGroups(counted[:GROUPS_SHOWN], is_bounded)
 
 
-def history_of(group: ErrorGroup, periods: Sequence[TimePeriod]) -> GroupHistory:
-    """How often it occurred in each of these periods, which tile time, and to whom most. Three SELECTs."""
-    start, end = periods[0].start, periods[-1].end
+def history_of(group: ErrorGroup, periods: Sequence[TimePeriod], *, consumer_id: int | None = None) -> GroupHistory:
+    """How often it occurred in each of these periods, which tile time, and to whom most; or to that one alone.
+
+    Three SELECTs.
+    """
+    asked = [group.pk, periods[0].start, periods[-1].end, consumer_id, consumer_id]
     by_period = [0] * len(periods)
-    for number, occurrences in _rows(OVER_TIME, [[period.start for period in periods], group.pk, start, end]):
+    for number, occurrences in _rows(OVER_TIME, [[period.start for period in periods], *asked]):
         by_period[number - 1] = occurrences
-    rows = _rows(BY_CONSUMER, [group.pk, start, end, CONSUMERS_SHOWN])
+    rows = _rows(BY_CONSUMER, [*asked, CONSUMERS_SHOWN])
     consumers = Consumer.objects.in_bulk([pk for pk, _ in rows])
     return GroupHistory(by_period, [ToConsumer(consumers.get(pk), occurrences) for pk, occurrences in rows])
 

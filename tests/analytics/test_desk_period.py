@@ -89,3 +89,20 @@ def test_the_desk_speaks_in_the_readers_zone_and_falls_back_to_utc() -> None:
     assert zone_of("/admin/?zone=Nowhere", "Europe%2FBerlin") == BERLIN
     assert zone_of("/admin/", "../etc/passwd") == "UTC"
     assert zone_of("/v1/docs", "Europe%2FBerlin") == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("query", "length", "number"),
+    [
+        ("period=1h", timedelta(minutes=15), 5),
+        ("period=24h", timedelta(hours=1), 25),
+        ("period=7d", timedelta(days=1), 8),
+        ("period=30d", timedelta(days=1), 31),
+    ],
+)
+def test_few_tiles_are_hours_or_days_of_the_reader(query: str, length: timedelta, number: int, in_berlin: None) -> None:
+    tiles = asked(query).tiles(are_few=True)
+    assert len(tiles) == number
+    assert {tile.end - tile.start for tile in tiles[:-1]} == {length}  # the last day lost an hour
+    assert all(one.end == other.start for one, other in pairwise(tiles))
+    assert tiles[0].start <= asked(query).start < asked(query).end <= tiles[-1].end

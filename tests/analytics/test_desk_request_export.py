@@ -13,11 +13,12 @@ from django.test import Client
 
 from accounts.models import AuditEntry
 from accounts.roles import Role
-from analytics.exploring import EXPORT_PAGE, Sought, export_of, walk_of
+from analytics.desk.requests import FORMATS
+from analytics.exploring import EXPORT_PAGE, EXPORT_PAGE_OF_DETAILS, EXPORTED, Sought, export_of, walk_of
 from analytics.exports.writing import csv_lines
 from analytics.models import Environment, RequestLog
 from tests.analytics.explorers import NOON, PERIOD, as_role, explore
-from tests.analytics.filed import endpoint, file_rows, observe, request
+from tests.analytics.filed import detail, endpoint, file_rows, file_whole_request, observe, request
 from tests.analytics.test_export_pages import resident_bytes
 from tests.cast import Tenant
 from tests.conftest import ApiClient
@@ -82,6 +83,40 @@ def test_an_export_reads_pages_in_flat_memory(prod: Environment) -> None:
     assert max(resident[4:]) - resident[4] < 4 * 2**20
 
 
+def test_headers_and_bodies_come_with_those_that_have_them(api: ApiClient, desk: Client, prod: Environment) -> None:
+    whole = file_whole_request(prod, NOON)
+    file_rows([request(prod, endpoint(prod.app, "GET /bare"), NOON + timedelta(seconds=1))])
+    answer = export(api, desk, prod, "ndjson-with-bodies")
+    told, bare = (json.loads(line) for line in answer.text.splitlines())
+    assert [*told] == [*EXPORTED, "request_headers", "response_headers", "request_body_json", "response_body_json"]
+    assert (told["request_uuid"], told["request_headers"]) == (str(whole.uuid), [["content-type", "application/json"]])
+    assert told["response_headers"] == [["x", "1"], ["x", "2"]]
+    assert (told["request_body_json"], told["response_body_json"]) == ('{"qty": 1}', "")
+    assert [bare[name] for name in [*told][-4:]] == [[], [], None, None]
+    assert answer.headers["Content-Disposition"].endswith('.ndjson"')
+    assert AuditEntry.objects.latest("id").after["format"] == "ndjson-with-bodies"
+    without = export(api, desk, prod, "ndjson").text
+    assert "qty" not in without
+
+
+def test_bodies_are_read_in_flat_memory_a_few_at_once(prod: Environment) -> None:
+    """Each captured as large as bodies are kept: a hundred pages of them would be a gigabyte."""
+    many, body = 12 * EXPORT_PAGE_OF_DETAILS, "x" * 50_000
+    file_many(prod, many)
+    for row in RequestLog.objects.filter(app_id=prod.app_id).iterator():
+        file_rows([detail(row, request_body=body, response_body=body)])
+    time: dict[str, Any] = {"start": NOON, "end": NOON + timedelta(days=1)}
+    resident, seen = [], 0
+    with counting_queries() as queries:
+        for page in export_of(walk_of(prod.app, Sought(), **time), prod.app, with_details=True, **time):
+            assert len(page.rows) <= EXPORT_PAGE_OF_DETAILS
+            seen += sum(row["response_body_json"] == body for row in page.rows)
+            resident.append(resident_bytes())
+    assert seen == many
+    assert sum("analytics_requestdetail" in query for query in queries) == many // EXPORT_PAGE_OF_DETAILS
+    assert max(resident[4:]) - resident[4] < 16 * 2**20
+
+
 def test_cells_that_a_spreadsheet_would_reckon_are_told_as_text(
     api: ApiClient, desk: Client, prod: Environment
 ) -> None:
@@ -132,9 +167,10 @@ def test_a_wrong_filter_leads_back_to_the_page_that_says_so(api: ApiClient, desk
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_viewer_exports_nothing_and_all_others_do(api: ApiClient, prod: Environment, role: Role) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_viewer_exports_nothing_and_all_others_do(api: ApiClient, prod: Environment, role: Role, form: str) -> None:
     file_many(prod, 1)
-    answer = export(api, as_role(role), prod)
+    answer = export(api, as_role(role), prod, form)
     assert answer.status_code == (403 if role is Role.VIEWER else 200)
     assert AuditEntry.objects.filter(action="app requests exported").exists() is (role is not Role.VIEWER)
 

@@ -109,6 +109,9 @@ def test_a_groups_history_tells_when_and_to_whom(prod: Environment, orders: Endp
     found = history_of(group, quarters)
     assert found.by_period == [5, 2, 0, 0]
     assert found.consumers == [ToConsumer(ann, 6), ToConsumer(None, 1)]
+    of_ann = history_of(group, quarters, consumer_id=ann.pk)
+    assert of_ann.by_period == [4, 2, 0, 0]
+    assert of_ann.consumers == [ToConsumer(ann, 6)]
 
 
 def test_it_costs_two_selects_however_many_groups_there_are(prod: Environment, orders: Endpoint) -> None:

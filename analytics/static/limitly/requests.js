@@ -3,6 +3,8 @@
   "use strict";
 
   const NEWLINE = 10;
+  // So much is held by this page; what was read before lies in a blob, which a browser keeps on disk.
+  const HELD_BYTES = 16e6;
 
   function rowsIn(bytes) {
     let rows = 0;
@@ -24,7 +26,8 @@
   }
 
   async function read(answer, isCsv, tell) {
-    const parts = [];
+    let parts = [];
+    let held = 0;
     const reader = answer.body.getReader();
     let rows = isCsv ? -1 : 0; // its first line are the names
     let bytes = 0;
@@ -32,6 +35,11 @@
       const { done, value } = await reader.read();
       if (done) return { parts, rows: Math.max(0, rows) };
       parts.push(value);
+      held += value.length;
+      if (held > HELD_BYTES) {
+        parts = [new Blob(parts)];
+        held = 0;
+      }
       rows += rowsIn(value);
       bytes += value.length;
       tell(`${Math.max(0, rows).toLocaleString()} rows, ${(bytes / 1e6).toFixed(1)} MB so far`);
