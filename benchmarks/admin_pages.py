@@ -23,6 +23,7 @@ from django.urls import URLResolver, get_resolver, reverse
 from accounts.models import Staff, User
 from analytics.models import RequestLog
 from keys.models import ApiKey, Decision
+from plans.models import Plan
 
 KINDS = ("changelist", "add", "change", "history", "delete")
 
@@ -43,6 +44,8 @@ class Facts(NamedTuple):
     user: User
     api_key: ApiKey
     request: RequestLog
+    plan: Plan  # of the user
+    other_plan: Plan
 
 
 TABS = ("traffic", "endpoints", "consumers", "errors", "performance", "resources")
@@ -68,6 +71,11 @@ SAMPLES: dict[str, Sample] = {
     "desk:requests": lambda facts: {"queries": [f"app={facts.app_id}&{told}" for told in REQUEST_FILTERS]},
     "desk:request": lambda facts: {"args": [facts.app_id, facts.request.uuid]},
     "desk:why": lambda facts: {"queries": [f"key={facts.api_key.pk}"]},
+    "desk:adjust": lambda facts: {"args": ["user", facts.user.pk]},
+    "desk:change_plan": lambda facts: {"args": ["user", facts.user.pk], "queries": ["", f"plan={facts.other_plan.pk}"]},
+    "desk:move": lambda facts: {
+        "queries": [f"source={facts.plan.pk}", f"source={facts.plan.pk}&target={facts.other_plan.pk}"]
+    },
     "desk:second-factor": lambda _: {},
 }
 # Pages that tell of a period are asked for each of these.
@@ -121,7 +129,9 @@ def facts_of(account_id: int, app_id: int) -> Facts:
     api_key = ApiKey.objects.filter(account_id=account_id).latest("id")
     assert api_key.user is not None
     request = RequestLog.objects.filter(app_id=app_id).order_by("-at", "-uuid")[0]
-    return Facts(account_id, app_id, api_key.user, api_key, request)
+    plan = api_key.user.subscription.plan
+    other_plan = Plan.objects.filter(account_id=account_id, deleted_at=None, is_active=True).exclude(pk=plan.pk)[0]
+    return Facts(account_id, app_id, api_key.user, api_key, request, plan, other_plan)
 
 
 def addresses(facts: Facts) -> tuple[list[Asked], list[str]]:

@@ -67,6 +67,7 @@ class Bench:
         self._url = url
         self._options = options
         told = json.loads(stack.manage("shell", "-c", PREPARE.format(keys=KEYS, apps=APPS)))
+        self._bucket = told["bucket"]
         access_key = f"Bearer {told['access_key']}"
         body = {"endpoint": "/orders/17", "method": "GET"}
         validates = [
@@ -89,6 +90,7 @@ class Bench:
                 seen.append(self._round(name))
                 _tell_round(f"round {number or 'warm-up'}: {name}", seen[-1])
                 stack.manage("shell", "-c", EMPTY)
+                stack.settle(self._bucket)
         return rounds
 
     def _round(self, name: str) -> Round:
@@ -128,7 +130,8 @@ access_key = accounts.create_access_key(account, name="benchmark", by=by, reques
 issued = [keys.issue_api_key(account, by=by, name=f"key {{n}}").secret for n in range({keys})]
 apps = [analytics.create_app(account, by=by, name=f"app {{n}}") for n in range({apps})]
 tokens = [analytics.create_write_token(app, name="benchmark", by=by).secret for app in apps]
-print(json.dumps({{"access_key": access_key.secret, "keys": issued, "tokens": tokens}}))
+told = {{"access_key": access_key.secret, "keys": issued, "tokens": tokens, "bucket": account.bucket}}
+print(json.dumps(told))
 """
 EMPTY = """
 from django.db import connection

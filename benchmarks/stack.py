@@ -21,6 +21,16 @@ from typing import Self
 HERE = Path(__file__).resolve().parent
 PEER_PYTHON = HERE / ".venv" / "bin" / "python"
 START_WITHIN_S = 60
+# Events that wait in a bucket's stream, and one more where decisions wait to be folded.
+UNSETTLED = """
+from keys.events import stream_name
+from keys.models import StreamPosition
+from keys.redis import client
+from analytics.models import FoldPosition
+filed = StreamPosition.objects.get(bucket={bucket}).last_id
+folded = FoldPosition.objects.get(bucket={bucket})
+print(client().xlen(stream_name({bucket})) + (filed != f"{{folded.ms}}-{{folded.seq}}"))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,12 @@ def manage(*arguments: str) -> str:
     quiet = ["--verbosity", "0"] if arguments[0] == "shell" else []
     command = [sys.executable, "manage.py", *arguments, *quiet]
     return subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def settle(bucket: int) -> None:
+    """Waits until ledger and fold have caught up with what was decided."""
+    while int(manage("shell", "-c", UNSETTLED.format(bucket=bucket))):
+        time.sleep(0.5)
 
 
 def peer(interface: str, application: str, port: int) -> list[str]:

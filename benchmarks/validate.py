@@ -96,9 +96,8 @@ class Ours:
         return [Contender(OURS, undisturbed, self._settled), Contender(BUSY, busy, self._settled)]
 
     def _settled(self) -> None:
-        """Until ledger and fold have caught up: nobody is measured while they work for another's round."""
-        while int(stack.manage("shell", "-c", UNSETTLED.format(bucket=self._bucket))):
-            time.sleep(0.5)
+        """Nobody is measured while the worker files and folds another's round."""
+        stack.settle(self._bucket)
 
     def tell_ledger(self, calls: int) -> None:
         self._settled()
@@ -123,15 +122,6 @@ plan = plans.create_plan(account, by=by, name="Large", max_requests=1_000_000_00
 issued = [keys.issue_api_key(account, by=by, name=f"key {{n}}", plan=plan).secret for n in range({keys})]
 Staff.objects.create_superuser("bench", password="{password}")
 print(json.dumps({{"bucket": account.bucket, "access_key": access_key.secret, "keys": issued}}))
-"""
-UNSETTLED = """
-from keys.events import stream_name
-from keys.models import StreamPosition
-from keys.redis import client
-from analytics.models import FoldPosition
-filed = StreamPosition.objects.get(bucket={bucket}).last_id
-folded = FoldPosition.objects.get(bucket={bucket})
-print(client().xlen(stream_name({bucket})) + (filed != f"{{folded.ms}}-{{folded.seq}}"))
 """
 WRITTEN = """
 from keys.models import Decision
