@@ -3,7 +3,6 @@
 From the sums by quarter hour, of each environment's source in force; endpoints that staff left out are left out.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +16,11 @@ from psycopg.errors import QueryCanceled
 from analytics.histograms import Histogram, unpack
 from analytics.models import Consumer, Environment
 from analytics.statistics.environments import ClassRow, by_class, durations, scope_of
+from analytics.statistics.sampling import every_of
 from keys.overview import Count
 
-# How long a page waits for each of its two sums, rather than for all of it; and from how many buckets of histograms on
-# response times are taken from every so many quarter hours (2 million a second are added up).
+# How long a page waits for each of its two sums, rather than for all of it.
 PATIENCE_MS: Final = 250
-BUCKETS_MAX: Final = 250_000
 CONSUMERS_MAX: Final = 100_000
 
 
@@ -88,7 +86,7 @@ def traffic_in(environments: Iterable[Environment], starts: Sequence[datetime], 
         for row in map(ClassRow._make, cursor.fetchall()):
             tiles[row.tile - 1].add(Traffic(row.requests, row.client_errors, row.server_errors))
             buckets += row.buckets
-        every = max(1, math.ceil(buckets / BUCKETS_MAX))
+        every = every_of(buckets)
         cursor.execute(*durations(scope, starts, every=every))
         for tile, packed in cursor.fetchall():
             tiles[tile - 1].durations = unpack(packed)

@@ -34,7 +34,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`labels` say what each value is of, such as a time; `unit` follows each figure. `true_until`: later ones lack."""
+    """`labels` say what each value is of, such as a time; `unit` follows each figure. `true_until`: later ones lack.
+
+    `is_sample`: of some labels nothing was looked at; lines go on over them.
+    """
 
     title: str
     labels: Sequence[str]
@@ -42,6 +45,7 @@ class Chart:
     kind: Kind = Kind.LINES
     unit: str = ""
     true_until: datetime | None = None
+    is_sample: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -49,9 +53,10 @@ class Chart:
 
     @property
     def data(self) -> str:
-        """What limitly/desk.js reads: {kind, unit, labels, series: [{name, values}]}."""
+        """What limitly/desk.js reads: {kind, unit, isSample, labels, series: [{name, values}]}."""
         series = [{"name": each.name, "values": list(each.values)} for each in self.series]
-        return json.dumps({"kind": self.kind, "unit": self.unit, "labels": list(self.labels), "series": series})
+        told = {"kind": self.kind, "unit": self.unit, "isSample": self.is_sample}
+        return json.dumps(told | {"labels": list(self.labels), "series": series})
 
     @property
     def rows(self) -> list[Row]:

@@ -171,10 +171,11 @@ class AppPage:
         *,
         unit: str = "",
         labels: Sequence[str] | None = None,
+        is_sample: bool = False,
     ) -> Chart:
         """Over the page's time, unless other labels are given."""
         named = self.labels_of(self.tiles) if labels is None else labels
-        return Chart(title, named, series, kind, unit, self.true_until)
+        return Chart(title, named, series, kind, unit, self.true_until, is_sample)
 
     def labels_of(self, tiles: Sequence[TimePeriod]) -> list[str]:
         return [self.period.label(tile) for tile in tiles]

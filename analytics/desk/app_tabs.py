@@ -1,6 +1,6 @@
 """The tabs about an app: traffic, endpoints, consumers, errors, performance, resources. All are read from roll-ups."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -42,7 +42,7 @@ def traffic_page(request: HttpRequest, app_id: int) -> HttpResponse:
 def endpoints_page(request: HttpRequest, app_id: int) -> HttpResponse:
     page = open_page(request, app_id, ENDPOINTS)
     sums = {each.endpoint_id: each for each in by_endpoint(page.slice)}
-    measured = durations(page.slice, [TimePeriod(page.slice.start, page.slice.end)]).by_endpoint
+    measured = _durations(page, [TimePeriod(page.slice.start, page.slice.end)]).by_endpoint
     orders = {
         "requests": lambda each: sums[each.pk].sums.requests if each.pk in sums else -1,
         "errors": lambda each: (sums[each.pk].sums.error_percent or 0) if each.pk in sums else -1,
@@ -98,7 +98,7 @@ def consumers_page(request: HttpRequest, app_id: int) -> HttpResponse:
 
 def performance_page(request: HttpRequest, app_id: int) -> HttpResponse:
     page = open_page(request, app_id, PERFORMANCE)
-    found = durations(page.slice, page.tiles)
+    found = _durations(page, page.tiles)
     total = found.total
     index = apdex(total)
     spread = bars(total)
@@ -108,7 +108,7 @@ def performance_page(request: HttpRequest, app_id: int) -> HttpResponse:
             *(Figure(f"p{percent}", shown_ms(total, percent)) for percent in PERCENTS),
             Figure("Apdex", NO_VALUE if index is None else f"{index:.2f}", f"of {shown(total.count)} measured"),
         ],
-        trend=page.chart("Response times", trend, unit="ms"),
+        trend=page.chart("Response times", trend, unit="ms", is_sample=found.every > 1),
         spread=page.chart(
             "How response times are spread",
             [Series("requests", [each.requests for each in spread])],
@@ -139,6 +139,13 @@ def resources_page(request: HttpRequest, app_id: int) -> HttpResponse:
         memory=page.chart("Memory, mean", memory, unit="MB"),
         table=_table_of_instances(page, instances),
     )
+
+
+def _durations(page: AppPage, tiles: Sequence[TimePeriod]) -> Durations:
+    found = durations(page.slice, tiles)
+    if found.every > 1:
+        page.notes.append(f"Of so many response times those of one quarter hour in {found.every} are shown.")
+    return found
 
 
 def figures_of(total: Sums) -> list[Figure]:

@@ -189,7 +189,7 @@ def _traffic_charts(period: Period, tiles: Sequence[TimePeriod], added: Added, u
     title = f"Response times {_each(tiles)}{_sample(added)}"
     return [
         Chart(f"Requests {_each(tiles)}", labels, requests, kind=Kind.BARS, true_until=until),
-        Chart(title, labels, times, unit="ms", true_until=until),
+        Chart(title, labels, times, unit="ms", true_until=until, is_sample=added.every > 1),
     ]
 
 

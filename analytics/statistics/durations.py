@@ -9,6 +9,7 @@ from django.db import connection
 
 from analytics.histograms import Histogram, unpack
 from analytics.periods import TimePeriod
+from analytics.statistics.sampling import IN_SAMPLE, every_of
 from analytics.statistics.slices import Slice
 from analytics.statistics.sums import IN_PERIOD
 
@@ -16,7 +17,7 @@ from analytics.statistics.sums import IN_PERIOD
 DURATIONS: Final = """
 WITH buckets AS MATERIALIZED (
   SELECT {period} AS period, endpoint_id, (packed >> 48) << 48 AS bucket, sum(packed & {most}) AS count
-    FROM {table} CROSS JOIN unnest(durations) AS packed WHERE {rows} GROUP BY 1, 2, 3)
+    FROM {table} CROSS JOIN unnest(durations) AS packed WHERE {rows} AND {in_sample} GROUP BY 1, 2, 3)
 SELECT period, NULL::bigint, array_agg(bucket + count)
   FROM (SELECT period, bucket, least(sum(count), {most})::bigint AS count FROM buckets GROUP BY 1, 2) AS by_period
  GROUP BY period
@@ -25,6 +26,7 @@ SELECT NULL, endpoint_id, array_agg(bucket + count)
   FROM (SELECT endpoint_id, bucket, least(sum(count), {most})::bigint AS count FROM buckets GROUP BY 1, 2) AS by_route
  GROUP BY endpoint_id
 """
+BUCKETS: Final = "SELECT coalesce(sum(cardinality(durations)), 0)::bigint FROM {table} WHERE {rows}"
 COUNT_MAX: Final = 2**48 - 1
 # Apdex: who waits no longer is satisfied, up to four times that is bearable. Both are bounds of buckets.
 SATISFIED_S, BEARABLE_S = 0.5, 2.0
@@ -34,10 +36,14 @@ STEPS_OF_A_BAR: Final = 4  # two bars double
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """In seconds, of the requests whose duration was measured; a period without such has an empty histogram."""
+    """In seconds, of the requests whose duration was measured; a period without such has an empty histogram.
+
+    `every`: they are those of every so-many-th quarter hour; 1 = of all.
+    """
 
     by_period: list[Histogram]
     by_endpoint: dict[int, Histogram] = field(default_factory=dict)
+    every: int = 1
 
     @property
     def total(self) -> Histogram:
@@ -56,12 +62,15 @@ class Bar(NamedTuple):
 
 
 def durations(slice_: Slice, periods: Sequence[TimePeriod]) -> Durations:
-    """Of these periods, which tile time and cover the slice, and of each endpoint. One SELECT."""
+    """Of these periods, which tile time and cover the slice, and of each endpoint. Two SELECTs."""
     where = slice_.rows()
-    statement = DURATIONS.format(period=IN_PERIOD, most=COUNT_MAX, table=where.table, rows=where.sql)
-    found = Durations([Histogram() for _ in periods])
     with connection.cursor() as cursor:
-        cursor.execute(statement, [[period.start for period in periods], *where.arguments])
+        cursor.execute(BUCKETS.format(table=where.table, rows=where.sql), where.arguments)
+        every = every_of(cursor.fetchone()[0])
+        found = Durations([Histogram() for _ in periods], every=every)
+        told = {"period": IN_PERIOD, "most": COUNT_MAX, "table": where.table, "rows": where.sql}
+        starts = [period.start for period in periods]
+        cursor.execute(DURATIONS.format(**told, in_sample=IN_SAMPLE), [starts, *where.arguments, every])
         for number, endpoint_id, packed in cursor.fetchall():
             if endpoint_id is None:
                 found.by_period[number - 1] = unpack(packed)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from analytics.models import TAKEN_OFF, Endpoint, Environment, Record
 from analytics.sources import InForce, in_force, predicate
+from analytics.statistics.sampling import IN_SAMPLE
 
 SUM_MAX: Final = 2**63 - 1
 COUNT_MAX: Final = 2**48 - 1
@@ -47,7 +48,7 @@ SELECT tile, array_agg(bucket + count)
 """
 TOLD: Final = """
 SELECT {tile} AS tile, {sign} AS sign, durations FROM {table}
- WHERE {when} AND extract(epoch FROM quarter)::bigint / 900 %% %s = 0"""
+ WHERE {when} AND {in_sample}"""
 
 
 class ClassRow(NamedTuple):
@@ -119,11 +120,11 @@ def by_class(scope: Scope, starts: Sequence[datetime]) -> tuple[str, list[Any]]:
 def durations(scope: Scope, starts: Sequence[datetime], *, every: int = 1) -> tuple[str, list[Any]]:
     """A statement that gives each tile's packed histogram, of every so-many-th quarter hour; and its arguments."""
     when, of_time = scope.when(scope.app_ids)
-    told = TOLD.format(tile=IN_TILE, sign=1, table="analytics_environmentquarter", when=when)
+    told = TOLD.format(tile=IN_TILE, sign=1, table="analytics_environmentquarter", when=when, in_sample=IN_SAMPLE)
     arguments = [list(starts), *of_time, every]
     if scope.left_out:
         _, of_totals = scope.when(scope.apps_with_either)
-        off = TOLD.format(tile=IN_TILE, sign=-1, table="analytics_trafficquartertotal", when=when)
+        off = TOLD.format(tile=IN_TILE, sign=-1, table="analytics_trafficquartertotal", when=when, in_sample=IN_SAMPLE)
         told += f" UNION ALL {off} AND endpoint_id = ANY(%s)"
         arguments += [list(starts), *of_totals, every, scope.left_out]
     return DURATIONS.format(most=COUNT_MAX, rows=told), arguments

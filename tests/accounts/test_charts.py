@@ -20,6 +20,7 @@ REQUESTS = Chart(
 def test_the_script_is_told_every_value_and_gaps_as_null() -> None:
     assert json.loads(REQUESTS.data) == {
         "kind": "bar",
+        "isSample": False,
         "unit": "requests",
         "labels": ["10:00", "10:15"],
         "series": [{"name": "allowed", "values": [1200, None]}, {"name": "denied", "values": [0.25, 3]}],

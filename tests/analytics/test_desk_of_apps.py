@@ -176,6 +176,15 @@ def test_performance_is_told_exactly(desk: Client, prod: Environment, traffic: N
     assert texts(answer.context["table"]) == [["GET /orders", "8", "101 ms", "2,950 ms", "2,950 ms"]]
 
 
+def test_pages_say_that_a_part_of_very_many_response_times_is_shown(
+    desk: Client, prod: Environment, traffic: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analytics.statistics.sampling.BUCKETS_MAX", 1)
+    for name in ("app_performance", "app_endpoints"):
+        page = desk.get(address(prod, name)).content.decode()
+        assert "Of so many response times those of one quarter hour in 5 are shown." in page
+
+
 def test_resources_are_told_exactly(desk: Client, prod: Environment) -> None:
     instance = Instance.objects.create(environment=prod, identifier="web-1", client="apitally 1.0")
     use(instance, LAST, 10, 100_000_000)

@@ -1,5 +1,6 @@
 """The desk's first page: each figure exact, for whoever may see it, whatever is missing."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from analytics import overview
 from analytics.desk import home
 from analytics.models import Source
 from keys.models import CallCount
@@ -127,17 +127,19 @@ def test_errors_that_are_expected_of_an_endpoint_are_none(desk: Client, alice: T
 def test_of_very_many_response_times_every_so_many_quarter_hours_are_taken(
     desk: Client, alice: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "BUCKETS_MAX", 2)
+    monkeypatch.setattr("analytics.statistics.sampling.BUCKETS_MAX", 2)
     shop = observe(alice)
     orders = endpoint(shop.app, "GET /orders")
     file_traffic(
-        Traffic(shop, orders, QUARTER - number * timedelta(minutes=15), 10, seconds={0.1: 10}) for number in range(4)
+        Traffic(shop, orders, QUARTER - number * timedelta(minutes=15), 10, seconds={0.1: 10}) for number in range(10)
     )
     answer = desk.get(HOME)
     figures = {figure.title: (figure.value, figure.note) for figure in answer.context["figures"]}
-    assert figures["Requests"][0] == "40"
-    assert figures["p95"] == ("101 ms", "of 20 measured, one quarter hour in 2")
-    assert answer.context["charts"][-1].title == "Response times by quarter hour, one quarter hour in 2"
+    assert figures["Requests"][0] == "100"
+    assert figures["p95"] == ("101 ms", "of 20 measured, one quarter hour in 5")
+    times = answer.context["charts"][-1]
+    assert times.title == "Response times by quarter hour, one quarter hour in 5"
+    assert json.loads(times.data)["isSample"] is True
 
 
 def test_traffic_of_another_source_than_the_one_in_force_is_not_added(desk: Client, alice: Tenant) -> None:

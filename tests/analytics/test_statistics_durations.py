@@ -7,6 +7,7 @@ import pytest
 from analytics.histograms import TIME, Histogram, from_pairs
 from analytics.models import Environment
 from analytics.periods import HOUR, QUARTER, TimePeriod
+from analytics.statistics import sampling
 from analytics.statistics.durations import Bar, apdex, bars, durations
 from analytics.statistics.slices import slice_of
 from tests.analytics.filed import Traffic, endpoint, file_traffic, observe
@@ -46,6 +47,28 @@ def test_durations_are_merged_by_period_and_by_endpoint(prod: Environment) -> No
         slow.pk: from_pairs([(2.0, 7), (0, 1)], TIME),
     }
     assert told.total == from_pairs([(0.01, 95), (2.0, 7), (0, 1)], TIME)
+
+
+def test_of_very_many_those_of_every_so_many_quarter_hours_are_taken(
+    prod: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "BUCKETS_MAX", 10)
+    orders = endpoint(prod.app, "GET /orders")
+    file_traffic(Traffic(prod, orders, NOON + n * QUARTER, 1, seconds={0.1: 1, 2.0: 1}) for n in range(12))
+    found = slice_of(prod.app, start=NOON, end=NOON + 3 * HOUR)
+    assert found is not None
+    told = durations(found, HOURS)
+    assert told.every == 5
+    taken = [n for n in range(12) if (NOON + n * QUARTER).timestamp() / 900 % 5 == 0]
+    assert told.total == from_pairs([(0.1, len(taken)), (2.0, len(taken))], TIME)
+    assert told.by_endpoint == {orders.pk: told.total}
+
+
+def test_each_quarter_hour_of_a_day_has_its_turn() -> None:
+    everies = {sampling.every_of(buckets) for buckets in range(0, 30_000_000, 100_000)}
+    assert min(everies) == 1
+    for every in everies:
+        assert {n % 96 for n in range(0, 96 * every, every)} == set(range(96))
 
 
 def test_bars_have_no_gaps_and_count_everything() -> None:

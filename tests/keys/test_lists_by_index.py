@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import Account, AuditEntry, User
 from keys.ledger.drain import drain_all
-from keys.models import ApiKey, UsageWindow
+from keys.models import ApiKey, Outcome, UsageWindow
 from plans.models import Subscription
 from tests.cast import Tenant
 from tests.conftest import ApiClient
@@ -85,6 +85,16 @@ def test_a_list_is_searched_by_an_index(
     alice.key(user=alice.user(alice.plan(), email="uma@example.com"))
     plans = _plans(desk, reverse(f"admin:{page}_changelist"), query)
     assert {index for index in indexes if f"on {index}" not in plans} == set()
+
+
+def test_an_accounts_rare_denials_are_listed_by_an_index_of_their_own(
+    api: ApiClient, desk: Client, alice: Tenant
+) -> None:
+    api.validate(alice, alice.key(plan=alice.plan(0)).secret)
+    drain_all(for_s=5)
+    query = {"account_id": alice.account.pk, "outcome__exact": Outcome.USER_DISABLED.value}
+    plans = _plans(desk, reverse("admin:keys_decision_changelist"), query)
+    assert "account_id_outcome_at_id_idx" in plans
 
 
 @pytest.mark.parametrize(

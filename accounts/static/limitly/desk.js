@@ -15,12 +15,13 @@
     }
   }
 
-  function dataset(kind, series, number) {
+  function dataset({ kind, isSample }, series, number) {
     const colour = COLOURS[number % COLOURS.length];
     return {
       label: series.name, data: series.values, borderColor: colour, backgroundColor: colour,
       borderDash: kind === "line" ? DASHES[number % DASHES.length] : [], borderWidth: kind === "line" ? 2 : 0,
       pointRadius: series.values.length > 40 ? 0 : 2, pointHitRadius: 8, tension: 0, stack: "all",
+      spanGaps: isSample,
     };
   }
 
@@ -48,7 +49,7 @@
     drawn.splice(0).forEach((chart) => chart.destroy());
     document.querySelectorAll("canvas[data-limitly-chart]").forEach((canvas) => {
       const told = JSON.parse(canvas.dataset.limitlyChart);
-      const datasets = told.series.map((series, number) => dataset(told.kind, series, number));
+      const datasets = told.series.map((series, number) => dataset(told, series, number));
       drawn.push(new Chart(canvas, { type: told.kind, data: { labels: told.labels, datasets }, options: options(told) }));
     });
   }
