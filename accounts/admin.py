@@ -261,7 +261,7 @@ class AccountAdmin(Desk):
     readonly_fields = ("slug", "bucket", "created_at")
     ordering = ("name",)
     change_form_outer_before_template = "desk/account_status.html"
-    change_form_outer_after_template = "desk/account_calls.html"
+    change_form_outer_after_template = "desk/calls_chart.html"
 
     def facts(self, request: HttpRequest, row: Account) -> dict[str, Any]:
         return account_page(request, row)
@@ -286,6 +286,7 @@ class AccessKeyAdmin(Desk):
     actions = ("revoke",)
     acts = ACCESS_KEY_ACTS
     change_form_outer_before_template = "desk/access_key_status.html"
+    change_form_outer_after_template = "desk/calls_chart.html"
     ordering = ("-id",)
 
     def facts(self, request: HttpRequest, row: AccessKey) -> dict[str, Any]:

@@ -214,7 +214,7 @@ class NearLimitAdmin(NumberedDesk):
 
 @admin.register(models.CallCount)
 class CallCountAdmin(AccountFirstDesk):
-    list_display = ("start", "grain", "calls_allowed", "calls_denied")
+    list_display = ("start", "grain", "access_key_id", "plan_id", "calls_allowed", "calls_denied")
     list_filter = (AccountFilter, "grain")
     ordering = ("-start",)
 

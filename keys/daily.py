@@ -1,4 +1,4 @@
-"""How many calls of a key, a user or an account there were on each of the last days, from the ledger's sums."""
+"""How many calls of a key, user, account, plan or access key there were on each of the last days, from ledger sums."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from django.db.models.functions import TruncDate
 from accounts.models import Account
 from accounts.secrets import Bucket
 from keys.events import StreamId, from_ms, stream_name
-from keys.ledger.calls import Grain
+from keys.ledger.calls import WHOLE, Grain
 from keys.models import CallCount, StreamPosition, UsageHour
 from keys.redis import client
 
@@ -38,8 +38,25 @@ def calls_of_user_by_day(account: Account, user_id: int, *, now: datetime, zone:
 
 
 def calls_of_account_by_day(account: Account, *, now: datetime, zone: tzinfo) -> DailyCalls:
-    """2,880 rows however many keys it has (keys.ledger.calls)."""
-    counted = CallCount.objects.filter(account_id=account.pk, grain=Grain.QUARTER.value)
+    """2,880 rows however many keys it has (keys.ledger.calls); of an access key or plan no more."""
+    return _of_part(account, now, zone)
+
+
+def calls_with_access_key_by_day(account: Account, access_key_id: int, *, now: datetime, zone: tzinfo) -> DailyCalls:
+    return _of_part(account, now, zone, access_key_id=access_key_id)
+
+
+def calls_by_plan_by_day(account: Account, plan_id: int, *, now: datetime, zone: tzinfo) -> DailyCalls:
+    """Of all users and keys that were on it when they called."""
+    return _of_part(account, now, zone, plan_id=plan_id)
+
+
+def _of_part(
+    account: Account, now: datetime, zone: tzinfo, *, access_key_id: int = WHOLE, plan_id: int = WHOLE
+) -> DailyCalls:
+    counted = CallCount.objects.filter(
+        account_id=account.pk, access_key_id=access_key_id, plan_id=plan_id, grain=Grain.QUARTER.value
+    )
     return _by_day(account, counted, "start", now, zone)
 
 

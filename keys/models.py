@@ -265,10 +265,13 @@ class UsageHour(Tally):
 class CallCount(models.Model):
     """Calls of one account (0 = of all in its bucket) in one minute or quarter hour (keys.ledger.calls).
 
-    Minutes are kept for two days, quarter hours for good.
+    Of a quarter hour also those with one access key, and those by one plan; 0 in both is all of them. Minutes are kept
+    for two days, quarter hours for good.
     """
 
     account_id = models.BigIntegerField()
+    access_key_id = models.BigIntegerField(default=0, db_default=0)
+    plan_id = models.BigIntegerField(default=0, db_default=0)
     grain = models.PositiveSmallIntegerField(choices=[(1, "minute"), (15, "quarter hour")])
     start = models.DateTimeField()
     bucket = models.PositiveSmallIntegerField()
@@ -277,7 +280,9 @@ class CallCount(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account_id", "grain", "start", "bucket"], name="call_count_unique")
+            models.UniqueConstraint(
+                fields=["account_id", "access_key_id", "plan_id", "grain", "start", "bucket"], name="call_count_of_part"
+            )
         ]
         indexes = [models.Index(fields=["start"], condition=Q(grain=1), name="call_count_oldest_minute")]
 

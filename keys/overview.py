@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Min, Sum
 
 from accounts.models import AccessKey, User
-from keys.ledger.calls import ALL_ACCOUNTS, NONE, Calls, Grain
+from keys.ledger.calls import ALL_ACCOUNTS, NONE, WHOLE, Calls, Grain
 from keys.models import ApiKey, CallCount, LimitWatch, NearLimit, SubjectKind
 
 EXPIRES_WITHIN: Final = timedelta(days=7)
@@ -69,9 +69,8 @@ class Near:
 
 def calls_in(starts: Sequence[datetime], end: datetime, *, account_id: int | None, grain: Grain) -> list[Calls]:
     """One for each of these starts of tiles, the last of which ends at `end`. One SELECT."""
-    counted = CallCount.objects.filter(
-        account_id=account_id or ALL_ACCOUNTS, grain=grain.value, start__gte=starts[0], start__lt=end
-    )
+    whole = CallCount.objects.filter(account_id=account_id or ALL_ACCOUNTS, access_key_id=WHOLE, plan_id=WHOLE)
+    counted = whole.filter(grain=grain.value, start__gte=starts[0], start__lt=end)
     rows = counted.values_list("start").annotate(Sum("calls_allowed"), Sum("calls_denied")).order_by("start")
     return list(_folded(iter(rows.iterator()), [*starts[1:], end]))
 

@@ -36,6 +36,7 @@ class PlanAdmin(ServiceDesk):
     actions = ("delete_plans",)
     ordering = ("-id",)
     change_form_outer_before_template = "desk/plan_status.html"
+    change_form_outer_after_template = "desk/calls_chart.html"
 
     def facts(self, request: HttpRequest, row: Plan) -> dict[str, Any]:
         return plan_page(request, row)

@@ -1,4 +1,4 @@
-"""The page of an access key: its form, how it stands, and what staff do with it, asked once: revoke it."""
+"""The page of an access key: form, how it stands, its calls, and what staff do with it, asked once: revoke it."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from accounts import services
 from accounts.desk.acts import Act, ActionLink, Doing
 from accounts.models import AccessKey, Scope
 from analytics.models import KeyBinding
+from keys.daily import calls_with_access_key_by_day
+from keys.desk.decisions import calls_chart
 from keys.desk.related import RelatedLink, changes_of, linked, listed, shown_to
 
 
@@ -27,12 +29,16 @@ class AccessKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def access_key_page(request: HttpRequest, access_key: AccessKey, acts: list[ActionLink]) -> dict[str, Any]:
-    """Context of templates/desk/access_key_status.html."""
+    """Context of templates/desk/access_key_status.html and calls_chart.html."""
+    chart = None
+    if request.user.has_perm("keys.view_callcount"):
+        chart = calls_chart(calls_with_access_key_by_day, access_key.account, access_key.pk)
     expires_at = access_key.expires_at
     return {
         "access_key_shown": access_key,
         "is_expired": expires_at is not None and expires_at <= timezone.now(),
         "actions": acts,
+        "chart": chart,
         "related": _related(request, access_key),
     }
 

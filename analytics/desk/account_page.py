@@ -20,7 +20,7 @@ SHOWN: Final = 20
 
 
 def account_page(request: HttpRequest, account: Account) -> dict[str, Any]:
-    """Context of templates/desk/account_status.html and account_calls.html."""
+    """Context of templates/desk/account_status.html and calls_chart.html."""
     plans = list(Plan.objects.of(account).order_by("-is_active", "name")[:SHOWN])
     apps = list(App.objects.filter(account=account).order_by("name")[:SHOWN])
     of_account, by_field = {"account_id": account.pk}, {"account__id__exact": account.pk}

@@ -61,11 +61,12 @@ SELECT account_id, 'hour', key_id, hour, units, allowed, denied, units_2, allowe
 """  # noqa: S608  # constants of this module alone
 CALLS_AGAINST_DECISIONS = f"""
 WITH kept AS (
-  SELECT account_id, start, calls_allowed, calls_denied FROM keys_callcount
+  SELECT account_id, access_key_id, plan_id, start, calls_allowed, calls_denied FROM keys_callcount
    WHERE grain = 15 AND start >= %(since)s AND bucket = %(bucket)s),
 reckoned AS ({RECKONED})
-SELECT account_id, 'quarter hour', 0, start, k.calls_allowed, k.calls_denied, r.calls_allowed, r.calls_denied
-  FROM kept AS k FULL JOIN reckoned AS r USING (account_id, start)
+SELECT account_id, 'quarter hour of access key ' || access_key_id || ', plan ' || plan_id, 0, start,
+       k.calls_allowed, k.calls_denied, r.calls_allowed, r.calls_denied
+  FROM kept AS k FULL JOIN reckoned AS r USING (account_id, access_key_id, plan_id, start)
  WHERE (k.calls_allowed, k.calls_denied) IS DISTINCT FROM (r.calls_allowed, r.calls_denied) LIMIT 100
 """  # noqa: S608  # constants alone
 

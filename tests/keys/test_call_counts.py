@@ -1,6 +1,8 @@
 """Calls by minute and quarter hour: as exact as the decisions they are counted with."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -11,7 +13,7 @@ from keys.ledger.calls import Grain, prune_minutes
 from keys.ledger.checking import check_ledger
 from keys.ledger.drain import drain_all
 from keys.ledger.rebuilding import rebuild_bucket
-from keys.models import CallCount, Outcome
+from keys.models import CallCount, Outcome, UsageHour
 from keys.overview import calls_in
 from tests.cast import Tenant
 from tests.keys.test_drain import append
@@ -23,13 +25,22 @@ Rows = list[tuple[int, int, datetime, int, int]]
 
 
 def _rows() -> Rows:
-    return list(CallCount.objects.order_by(*ROWS).values_list(*ROWS))
+    """Of all access keys and plans."""
+    return list(CallCount.objects.filter(access_key_id=0, plan_id=0).order_by(*ROWS).values_list(*ROWS))
+
+
+def _parts() -> list[tuple[int, int, int, int]]:
+    """By access key or plan: which, and how many calls were allowed and denied."""
+    names = ("access_key_id", "plan_id", "calls_allowed", "calls_denied")
+    parts = CallCount.objects.exclude(access_key_id=0, plan_id=0)
+    assert {each.grain for each in parts} <= {Grain.QUARTER.value}
+    return list(parts.order_by(*names).values_list(*names))
 
 
 def _call(
-    stores: StoreRedis, tenant: Tenant, at: datetime, *, outcome: Outcome = Outcome.ALLOWED, seq: int = 0
+    stores: StoreRedis, tenant: Tenant, at: datetime, *, outcome: Outcome = Outcome.ALLOWED, seq: int = 0, **other: int
 ) -> None:
-    append(stores, tenant, f"{to_ms(at)}-{seq}", outcome=outcome.value, cost=7)
+    append(stores, tenant, f"{to_ms(at)}-{seq}", outcome=outcome.value, cost=7, **other)
 
 
 def _call_around_a_quarter(stores: StoreRedis, tenant: Tenant) -> None:
@@ -71,13 +82,50 @@ def test_calls_of_all_accounts_are_the_sum_over_the_buckets(stores: StoreRedis, 
     assert of_bob == [(1, 0), (0, 1), (0, 0)]
 
 
+def test_quarter_hours_are_known_by_access_key_and_by_plan(stores: StoreRedis, alice: Tenant) -> None:
+    told: list[dict[str, Any]] = [
+        {"access_key_id": 71, "plan_id": 8},
+        {"access_key_id": 71, "plan_id": 9, "outcome": Outcome.OVER_QUOTA},
+        {"access_key_id": 72, "plan_id": 9},
+        {"access_key_id": 72, "plan_id": 0, "outcome": Outcome.KEY_DISABLED},  # on none
+    ]
+    for seq, each in enumerate(told):
+        _call(stores, alice, TODAY, seq=seq, **each)
+    drain_all(for_s=5)
+    parts = [(0, 8, 1, 0), (0, 9, 1, 1), (71, 0, 1, 1), (72, 0, 1, 1)]
+    assert _parts() == parts
+    assert check_ledger().differences == []
+    CallCount.objects.filter(access_key_id=71).delete()
+    CallCount.objects.filter(plan_id=9).update(calls_denied=5)
+    assert len(check_ledger().differences) == 2
+    rebuild_bucket(Bucket(alice.account.bucket))
+    assert _parts() == parts
+
+
+def test_what_was_decided_before_parts_were_known_is_counted(stores: StoreRedis, alice: Tenant) -> None:
+    migration = import_module("keys.migrations.0013_calls_by_part")
+    for seq, plan_id in enumerate((8, 8, 9, 0)):
+        _call(stores, alice, TODAY, seq=seq, plan_id=plan_id)
+    drain_all(for_s=5)
+    before = _parts()
+    own, yesterday = alice.account.pk, TODAY - timedelta(days=1)
+    UsageHour.objects.create(
+        account_id=own, key_id=1, user_id=0, plan_id=8, hour=yesterday,
+        units_allowed=3, units_adjusted=0, calls_allowed=3, calls_denied=1,
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        for statement in (migration.UNCOUNT, migration.COUNT_DECISIONS, migration.COUNT_HOURS):
+            cursor.execute(statement)
+    assert _parts() == sorted([*before, (0, 8, 3, 1)])
+
+
 def test_calls_are_rebuilt_from_the_kept_decisions(stores: StoreRedis, alice: Tenant) -> None:
     _call_around_a_quarter(stores, alice)
     drain_all(for_s=5)
     before = _rows()
     CallCount.objects.filter(grain=1).delete()
     CallCount.objects.update(calls_allowed=99)
-    assert len(check_ledger().differences) == 4
+    assert len(check_ledger().differences) == 8
     rebuild_bucket(Bucket(alice.account.bucket))
     assert _rows() == before
     assert check_ledger().differences == []

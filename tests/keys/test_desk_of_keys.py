@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import AccessKey, AuditEntry, User
 from accounts.roles import Role
+from accounts.services import create_access_key
 from analytics import services as analytics
 from keys import services as keys
 from keys.ledger.drain import drain_all
@@ -267,6 +268,28 @@ def test_an_accounts_page_shows_its_calls_by_the_day(api: ApiClient, desk: Clien
         ("allowed", 2, 2),
         ("denied", 1, 1),
     ]
+
+
+def test_pages_of_plans_and_access_keys_show_their_calls_by_the_day(
+    api: ApiClient, desk: Client, as_role: Any, alice: Tenant
+) -> None:
+    gold, silver = alice.plan(2, name="Gold"), alice.plan(9, name="Silver")
+    unused = create_access_key(alice.account, by=BY, name="unused").row
+    limited, free = alice.key(plan=gold), alice.key(plan=silver)
+    for issued in (limited, limited, limited, free):
+        api.validate(alice, issued.secret)
+    drain_all(for_s=5)
+    viewer = as_role(Role.VIEWER)
+    pages = {
+        _url("plans_plan_change", gold.pk): [2, 1],
+        _url("plans_plan_change", silver.pk): [1, 0],
+        _url("accounts_accesskey_change", alice.access_key.pk): [3, 1],
+        _url("accounts_accesskey_change", unused.pk): [0, 0],
+    }
+    for url, calls in pages.items():
+        chart = desk.get(url).context["chart"]
+        assert [series.values[-1] for series in chart.series] == calls, url
+        assert viewer.get(url).context["chart"] is not None
 
 
 def test_an_access_keys_page_says_how_it_stands_and_leads_on(desk: Client, alice: Tenant) -> None:
