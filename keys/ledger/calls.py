@@ -69,7 +69,7 @@ SELECT coalesce(account_id, 0) AS account_id, coalesce(access_key_id, 0) AS acce
   FROM keys_decision
  WHERE at >= %(since)s AND account_id IN (SELECT id FROM accounts_account WHERE bucket = %(bucket)s)
  GROUP BY GROUPING SETS ((account_id, 5), (5), (account_id, access_key_id, 5), (account_id, plan_id, 5))
-HAVING grouping(access_key_id, plan_id) = 3 OR %(grain)s = 15 AND (grouping(plan_id) = 1 OR plan_id IS NOT NULL)
+HAVING grouping(access_key_id, plan_id) = 3 OR %(grain)s = 15 AND (access_key_id <> 0 OR plan_id <> 0)
 """
 CLEAR = "DELETE FROM keys_callcount WHERE bucket = %(bucket)s AND grain = %(grain)s AND start >= %(since)s"
 FILL = f"""
@@ -96,10 +96,10 @@ def tally_calls(bucket: Bucket, events: Iterable[Event]) -> dict[Slot, Calls]:
 def _counted_for(account_id: int, access_key_id: int, plan_id: int, grain: Grain) -> Iterator[tuple[int, int, int]]:
     yield ALL_ACCOUNTS, WHOLE, WHOLE
     yield account_id, WHOLE, WHOLE
-    if grain is Grain.QUARTER:
+    if grain is Grain.QUARTER and access_key_id:
         yield account_id, access_key_id, WHOLE
-        if plan_id:
-            yield account_id, WHOLE, plan_id
+    if grain is Grain.QUARTER and plan_id:
+        yield account_id, WHOLE, plan_id
 
 
 def add_calls(cursor: CursorWrapper, sums: dict[Slot, Calls]) -> None:

@@ -9,7 +9,7 @@ SELECT d.account_id, coalesce(d.access_key_id, 0), coalesce(d.plan_id, 0), 15, d
        a.bucket, count(*) FILTER (WHERE d.outcome = 1), count(*) FILTER (WHERE d.outcome <> 1)
   FROM keys_decision AS d JOIN accounts_account AS a ON a.id = d.account_id
  GROUP BY GROUPING SETS ((d.account_id, d.access_key_id, a.bucket, 5), (d.account_id, d.plan_id, a.bucket, 5))
-HAVING grouping(d.plan_id) = 1 OR d.plan_id IS NOT NULL
+HAVING d.access_key_id <> 0 OR d.plan_id <> 0
 """
 COUNT_HOURS = """
 INSERT INTO keys_callcount (account_id, access_key_id, plan_id, grain, start, bucket, calls_allowed, calls_denied)

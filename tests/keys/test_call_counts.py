@@ -88,12 +88,14 @@ def test_quarter_hours_are_known_by_access_key_and_by_plan(stores: StoreRedis, a
         {"access_key_id": 71, "plan_id": 9, "outcome": Outcome.OVER_QUOTA},
         {"access_key_id": 72, "plan_id": 9},
         {"access_key_id": 72, "plan_id": 0, "outcome": Outcome.KEY_DISABLED},  # on none
+        {"access_key_id": 0, "plan_id": 0},  # of no part
     ]
     for seq, each in enumerate(told):
         _call(stores, alice, TODAY, seq=seq, **each)
     drain_all(for_s=5)
     parts = [(0, 8, 1, 0), (0, 9, 1, 1), (71, 0, 1, 1), (72, 0, 1, 1)]
     assert _parts() == parts
+    assert _rows()[-1][3:] == (3, 2)
     assert check_ledger().differences == []
     CallCount.objects.filter(access_key_id=71).delete()
     CallCount.objects.filter(plan_id=9).update(calls_denied=5)
@@ -106,6 +108,7 @@ def test_what_was_decided_before_parts_were_known_is_counted(stores: StoreRedis,
     migration = import_module("keys.migrations.0013_calls_by_part")
     for seq, plan_id in enumerate((8, 8, 9, 0)):
         _call(stores, alice, TODAY, seq=seq, plan_id=plan_id)
+    _call(stores, alice, TODAY, seq=4, access_key_id=0, plan_id=0)
     drain_all(for_s=5)
     before = _parts()
     own, yesterday = alice.account.pk, TODAY - timedelta(days=1)
