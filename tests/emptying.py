@@ -1,6 +1,7 @@
-"""Emptying the tables after a test: those that hold something, in a third of the time that `flush` takes for all.
+"""Emptying the tables after a test: those that hold something, in a fraction of the time that `flush` takes for all.
 
-Content types and permissions stay, for they are the same for every test; so nothing has to be made anew.
+Content types and permissions stay, for they are the same for every test; so nothing has to be made anew. A table that
+was written to has a size, until it is truncated: hundreds of partitions are not looked into.
 """
 
 from django.db import connection
@@ -9,19 +10,13 @@ from django.test import TransactionTestCase
 EMPTY = """
 DO $$
 DECLARE
-  one text;
-  is_filled boolean;
-  filled text[] := '{}';
+  filled text;
 BEGIN
-  FOR one IN SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-      AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission') LOOP
-    EXECUTE 'SELECT EXISTS (SELECT FROM ' || one || ')' INTO is_filled;
-    IF is_filled THEN
-      filled := filled || one;
-    END IF;
-  END LOOP;
-  IF cardinality(filled) > 0 THEN
-    EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' CASCADE';
+  SELECT string_agg(oid::regclass::text, ', ') INTO filled FROM pg_class
+   WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
+     AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission');
+  IF filled IS NOT NULL THEN
+    EXECUTE 'TRUNCATE ' || filled || ' CASCADE';
   END IF;
 END $$
 """
