@@ -10,8 +10,9 @@ from django.db import connection, transaction
 
 from analytics.models import TAKEN_OFF, Consumer, ConsumerGroup, Endpoint
 from analytics.periods import TimePeriod
+from analytics.statistics.environments import IN_PERIOD
 from analytics.statistics.slices import Slice
-from analytics.statistics.sums import IN_PERIOD, Sums
+from analytics.statistics.sums import Sums
 from analytics.traffic import SUM_MAX
 
 CONSUMERS_ON_A_PAGE, PAGES_MAX, GROUPS_MAX = 50, 200, 20

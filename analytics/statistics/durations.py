@@ -9,9 +9,9 @@ from django.db import connection
 
 from analytics.histograms import Histogram, unpack
 from analytics.periods import TimePeriod
+from analytics.statistics.environments import COUNT_MAX, IN_PERIOD
 from analytics.statistics.sampling import IN_SAMPLE, every_of
 from analytics.statistics.slices import Slice
-from analytics.statistics.sums import IN_PERIOD
 
 # By bucket first, and once for both questions: to merge one array after the other costs several times as much.
 DURATIONS: Final = """
@@ -27,7 +27,6 @@ SELECT NULL, endpoint_id, array_agg(bucket + count)
  GROUP BY endpoint_id
 """
 BUCKETS: Final = "SELECT coalesce(sum(cardinality(durations)), 0)::bigint FROM {table} WHERE {rows}"
-COUNT_MAX: Final = 2**48 - 1
 # Apdex: who waits no longer is satisfied, up to four times that is bearable. Both are bounds of buckets.
 SATISFIED_S, BEARABLE_S = 0.5, 2.0
 _SATISFIED, _BEARABLE = -8, 8  # in eighths of a power of two

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from analytics.models import TAKEN_OFF, Endpoint, Environment, Record
 from analytics.sources import InForce, in_force, predicate
 from analytics.statistics.sampling import IN_SAMPLE
+from analytics.traffic import SUM_MAX
 
-SUM_MAX: Final = 2**63 - 1
 COUNT_MAX: Final = 2**48 - 1
 WHEN: Final = "app_id = ANY(%s) AND quarter >= %s AND quarter < %s AND {sources}"
 AMOUNTS: Final = ("requests", "bytes_received", "bytes_sent", "client_errors", "server_errors")
@@ -35,7 +35,8 @@ SELECT quarter, status_code / 100, 0, 0, 0,
        CASE status_code / 100 WHEN 5 THEN -requests ELSE 0 END, 0
   FROM analytics_trafficquartertotal
  WHERE {when} AND (endpoint_id, status_code) IN (SELECT * FROM unnest(%s::bigint[], %s::int[]))"""
-IN_TILE: Final = "width_bucket(quarter, %s::timestamptz[])"
+# The number, from 1, of the period that holds a quarter hour; its argument are their starts.
+IN_PERIOD: Final = "width_bucket(quarter, %s::timestamptz[])"
 BY_CLASS: Final = """
 SELECT {tile}, status_class, {amounts}, sum(buckets)::bigint FROM ({rows}) AS summed GROUP BY 1, 2
 """
@@ -114,17 +115,19 @@ def by_class(scope: Scope, starts: Sequence[datetime]) -> tuple[str, list[Any]]:
         endpoint_ids, statuses = zip(*scope.expected, strict=True)
         rows, arguments = rows + EXPECTED, [*arguments, *of_totals, list(endpoint_ids), list(statuses)]
     amounts = ", ".join(f"greatest(0, least(sum({amount}), {SUM_MAX}))::bigint" for amount in AMOUNTS)
-    return BY_CLASS.format(tile=IN_TILE, amounts=amounts, rows=rows.format(when=when)), [list(starts), *arguments]
+    return BY_CLASS.format(tile=IN_PERIOD, amounts=amounts, rows=rows.format(when=when)), [list(starts), *arguments]
 
 
 def durations(scope: Scope, starts: Sequence[datetime], *, every: int = 1) -> tuple[str, list[Any]]:
     """A statement that gives each tile's packed histogram, of every so-many-th quarter hour; and its arguments."""
     when, of_time = scope.when(scope.app_ids)
-    told = TOLD.format(tile=IN_TILE, sign=1, table="analytics_environmentquarter", when=when, in_sample=IN_SAMPLE)
+    told = TOLD.format(tile=IN_PERIOD, sign=1, table="analytics_environmentquarter", when=when, in_sample=IN_SAMPLE)
     arguments = [list(starts), *of_time, every]
     if scope.left_out:
         _, of_totals = scope.when(scope.apps_with_either)
-        off = TOLD.format(tile=IN_TILE, sign=-1, table="analytics_trafficquartertotal", when=when, in_sample=IN_SAMPLE)
+        off = TOLD.format(
+            tile=IN_PERIOD, sign=-1, table="analytics_trafficquartertotal", when=when, in_sample=IN_SAMPLE
+        )
         told += f" UNION ALL {off} AND endpoint_id = ANY(%s)"
         arguments += [list(starts), *of_totals, every, scope.left_out]
     return DURATIONS.format(most=COUNT_MAX, rows=told), arguments

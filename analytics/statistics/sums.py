@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connection
 
 from analytics.periods import TimePeriod
-from analytics.statistics.environments import by_class, scope_of
+from analytics.statistics.environments import IN_PERIOD, by_class, scope_of
 from analytics.statistics.slices import Slice
 from analytics.traffic import SUM_MAX
 
@@ -25,8 +25,6 @@ COUNTED: Final = """
  CROSS JOIN LATERAL (SELECT CASE WHEN status_code = ANY(expected_statuses) THEN 0 ELSE status_code / 100 END
                          AS error_class) AS judged
  WHERE {rows}"""
-# The number, from 1, of the period that holds a quarter hour; its argument are their starts.
-IN_PERIOD: Final = "width_bucket(quarter, %s::timestamptz[])"
 BY_KEYS: Final = "SELECT {keys}, {summed}, max(quarter) {counted} GROUP BY {numbers}"
 
 

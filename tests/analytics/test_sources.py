@@ -129,24 +129,34 @@ def _counted(environment: Environment) -> dict[int, int]:
     return dict(found)
 
 
+def _app_that_decides_all_the_time(stores: StoreRedis, tenant: Tenant) -> App:
+    app = services.create_app(tenant.account, by=BY, name="Shop")
+    services.bind_access_key(tenant.access_key, app, environment_name="prod", by=BY)
+    for quarter in DECIDED:
+        for seq in range(2):
+            decide(stores, tenant, at(quarter) + timedelta(minutes=seq), endpoint="/o")
+    drain_all(for_s=10)
+    return app
+
+
+def _work_in_any_order(tenant: Tenant, works: list[Callable[[], object]], seed: int) -> None:
+    """Beside folding, a few decisions at a time."""
+    works = [*works, *[partial(fold_bucket, Bucket(tenant.account.bucket), now=END, at_most=7)] * 8]
+    random.Random(seed).shuffle(works)
+    for work in works:
+        work()
+    judge_silent(END)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_each_quarter_hour_is_one_sources_own_count_whatever_the_order_of_arrival(
     stores: StoreRedis, alice: Tenant, seed: int
 ) -> None:
     """Decisions are made all the time; for a day there are reports of the same. A second environment is untouched."""
-    app = services.create_app(alice.account, by=BY, name="Shop")
-    services.bind_access_key(alice.access_key, app, environment_name="prod", by=BY)
-    for quarter in DECIDED:
-        for seq in range(2):
-            decide(stores, alice, at(quarter) + timedelta(minutes=seq), endpoint="/o")
-    drain_all(for_s=10)
+    app = _app_that_decides_all_the_time(stores, alice)
     works: list[Callable[[], object]] = [partial(_report, app, "prod", quarter, 10 + quarter) for quarter in REPORTED]
     works += [partial(_report, app, "dev", quarter, 1) for quarter in REPORTED]
-    works += [partial(fold_bucket, Bucket(alice.account.bucket), now=END, at_most=7)] * 8
-    random.Random(seed).shuffle(works)
-    for work in works:
-        work()
-    judge_silent(END)
+    _work_in_any_order(alice, works, seed)
     prod, dev = Environment.objects.get(name="prod"), Environment.objects.get(name="dev")
     from_reports = {quarter: 10 + quarter for quarter in REPORTED if quarter > 4}
     from_decisions = {quarter: 2 for quarter in DECIDED if not 4 < quarter <= max(REPORTED)}
@@ -176,20 +186,11 @@ def _shown(environment: Environment) -> dict[int, int]:
 def test_request_logs_are_one_sources_too_whatever_the_order_of_arrival(
     stores: StoreRedis, alice: Tenant, seed: int
 ) -> None:
-    app = services.create_app(alice.account, by=BY, name="Shop")
-    services.bind_access_key(alice.access_key, app, environment_name="prod", by=BY)
-    for quarter in DECIDED:
-        for seq in range(2):
-            decide(stores, alice, at(quarter) + timedelta(minutes=seq), endpoint="/o")
-    drain_all(for_s=10)
+    app = _app_that_decides_all_the_time(stores, alice)
     works: list[Callable[[], object]] = [
         partial(_log, app, quarter, number=number) for number, quarter in enumerate(REPORTED)
     ]
-    works += [partial(fold_bucket, Bucket(alice.account.bucket), now=END, at_most=7)] * 8
-    random.Random(seed).shuffle(works)
-    for work in works:
-        work()
-    judge_silent(END)
+    _work_in_any_order(alice, works, seed)
     prod = Environment.objects.get()
     from_reports = {quarter: 3 for quarter in REPORTED if quarter > 4}
     assert _shown(prod) == from_reports | {q: 2 for q in DECIDED if not 4 < q <= max(REPORTED)}
